@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# make            the module, for the running kernel or for KDIR, and the tool
+# sudo make install
+# make demo       see it at work in a virtual machine; changes nothing here
+# make check      all tests, in that machine
+# make help       the rest
+
+VERSION := 0.1
+KDIR ?= /lib/modules/$(shell uname -r)/build
+VM := selftests/vm/vm
+
+export KA_VERSION := $(VERSION)
+
+all: modules ctl
+
+modules:
+	@test -e "$(KDIR)/Makefile" || { \
+		echo "make modules: no kernel headers in KDIR=$(KDIR)" >&2; \
+		echo "  install them (Debian: apt install linux-headers-$$(uname -r)), or say KDIR=…" >&2; \
+		echo "  or see it all in a virtual machine, with nothing installed into this kernel: make demo" >&2; \
+		exit 1; }
+	$(MAKE) -C "$(KDIR)" M="$(CURDIR)" modules
+
+ctl:
+	$(MAKE) -C ctl VERSION=$(VERSION)
+
+install: all
+	$(MAKE) -C "$(KDIR)" M="$(CURDIR)" INSTALL_MOD_DIR=updates modules_install
+	depmod -a "$$($(MAKE) -s -C "$(KDIR)" kernelrelease)"
+	install -D -m 644 kmod/uapi/linux/tcp_keepalive.h \
+		"$(DESTDIR)$(PREFIX)/include/linux/tcp_keepalive.h"
+	$(MAKE) -C ctl VERSION=$(VERSION) install
+
+clean:
+	rm -rf build
+	find kmod \( -name '*.o' -o -name '*.ko' -o -name '*.mod*' -o -name '.*.cmd' \) -delete
+	rm -f Module.symvers modules.order .Module.symvers.cmd .modules.order.cmd
+	$(MAKE) -C ctl clean
+
+demo:
+	selftests/demo/run
+
+check:
+	selftests/check
+
+bench:
+	selftests/bench/run
+
+lint:
+	selftests/lint
+
+vm:
+	selftests/vm/shell
+
+help:
+	@sed -n 's/^# \(make\|sudo\)/  \1/p' Makefile
+
+PREFIX ?= /usr
+.PHONY: all modules ctl install clean demo check bench lint vm help

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Where TCP calls in. This file knows TCP's insides and tells probe.c and
+ * enforce.c what happened; it keeps nothing itself.
+ *
+ * Every hook runs with the socket locked: by the keepalive timer or the
+ * receive path in softirq, or by a process. None may sleep.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/kprobes.h>
+#include <linux/rcupdate.h>
+#include <linux/tcp.h>
+#include <linux/tracepoint.h>
+#include <net/inet_connection_sock.h>
+#include <net/ip.h>
+#include <net/tcp.h>
+
+#include "compat/timer.h"
+#include "enforce.h"
+#include "hook.h"
+#include "net.h"
+#include "probe.h"
+
+/* The namespace of a socket, unless it or the module is leaving. */
+static struct ka_net *hook_net(const struct sock *sk)
+{
+	struct ka_net *kn = ka_net(sock_net(sk));
+
+	return READ_ONCE(kn->going) ? NULL : kn;
+}
+
+/*
+ * Did the keepalive timer close it? The timer is then the one that runs, thus
+ * not pending, everything sent has been acknowledged, and the error is the one
+ * that tcp_write_err() chooses. An RST or a tcp_abort() that comes while the
+ * timer waits for the socket's lock brings an error of its own;
+ * retransmission that runs out has something unacknowledged.
+ */
+static bool hook_by_keepalive(const struct sock *sk, int oldstate)
+{
+	return sk->sk_err &&
+	       sk->sk_err == (sk->sk_err_soft ?: ETIMEDOUT) &&
+	       sock_flag(sk, SOCK_KEEPOPEN) &&
+	       !timer_pending(ka_keepalive_timer(sk)) &&
+	       tcp_sk(sk)->snd_una == tcp_sk(sk)->write_seq &&
+	       !((1 << oldstate) & (TCPF_SYN_SENT | TCPF_SYN_RECV));
+}
+
+static void hook_set_state(void *unused, const struct sock *csk,
+			   const int oldstate, const int newstate)
+{
+	/* The tracepoint only lends it to be read, but we hold its lock. */
+	struct sock *sk = (struct sock *)csk;
+	struct ka_net *kn;
+
+	if ((newstate != TCP_ESTABLISHED && newstate != TCP_CLOSE) ||
+	    sk->sk_protocol != IPPROTO_TCP)
+		return;
+
+	local_bh_disable();
+	rcu_read_lock();
+	kn = hook_net(sk);
+	if (!kn)
+		goto out;
+	if (newstate == TCP_ESTABLISHED)
+		ka_enforce_new(kn, sk);
+	else
+		ka_probe_closed(kn, sk, hook_by_keepalive(sk, oldstate));
+out:
+	rcu_read_unlock();
+	local_bh_enable();
+}
+
+static void hook_receive_reset(void *unused, struct sock *sk)
+{
+	struct ka_net *kn;
+
+	local_bh_disable();
+	rcu_read_lock();
+	kn = hook_net(sk);
+	if (kn)
+		ka_probe_reset(kn, sk);
+	rcu_read_unlock();
+	local_bh_enable();
+}
+
+/* One call of tcp_write_wakeup(), from its entry to its return. */
+struct hook_wakeup {
+	struct sock	*sk;
+	unsigned long	counted;
+};
+
+/* This CPU's share of the namespace's TcpExtTCPKeepAlive. */
+static unsigned long hook_counted(const struct sock *sk)
+{
+	return this_cpu_read(sock_net(sk)->mib.net_statistics->mibs[LINUX_MIB_TCPKEEPALIVE]);
+}
+
+/* In the keepalive timer, so BHs are off and this CPU stays this CPU. */
+static int hook_wakeup_entry(struct kretprobe_instance *ri,
+			     struct pt_regs *regs)
+{
+	struct hook_wakeup *w = (void *)ri->data;
+
+	if ((int)regs_get_kernel_argument(regs, 1) != LINUX_MIB_TCPKEEPALIVE)
+		return 1;
+	w->sk = (struct sock *)regs_get_kernel_argument(regs, 0);
+	w->counted = hook_counted(w->sk);
+	return 0;
+}
+NOKPROBE_SYMBOL(hook_wakeup_entry);
+
+static int hook_wakeup_return(struct kretprobe_instance *ri,
+			      struct pt_regs *regs)
+{
+	struct hook_wakeup *w = (void *)ri->data;
+	struct ka_net *kn;
+
+	rcu_read_lock();
+	kn = hook_net(w->sk);
+	if (kn)
+		ka_probe_sent(kn, w->sk, hook_counted(w->sk) - w->counted,
+			      (int)regs_return_value(regs));
+	rcu_read_unlock();
+	return 0;
+}
+NOKPROBE_SYMBOL(hook_wakeup_return);
+
+static struct kretprobe hook_wakeup = {
+	.kp.symbol_name	= "tcp_write_wakeup",
+	.entry_handler	= hook_wakeup_entry,
+	.handler	= hook_wakeup_return,
+	.data_size	= sizeof(struct hook_wakeup),
+};
+
+static struct hook_tracepoint {
+	const char		*name;
+	void			*probe;
+	struct tracepoint	*tp;
+} hook_tracepoints[] = {
+	{ .name = "inet_sock_set_state", .probe = hook_set_state },
+	{ .name = "tcp_receive_reset", .probe = hook_receive_reset },
+};
+
+/* The two are not exported, but can be found. */
+static void hook_find(struct tracepoint *tp, void *unused)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(hook_tracepoints); i++)
+		if (!strcmp(tp->name, hook_tracepoints[i].name))
+			hook_tracepoints[i].tp = tp;
+}
+
+static void hook_tracepoints_exit(int n)
+{
+	while (n--)
+		tracepoint_probe_unregister(hook_tracepoints[n].tp,
+					    hook_tracepoints[n].probe, NULL);
+	tracepoint_synchronize_unregister();
+}
+
+/**
+ * ka_hook_init - let TCP call in
+ *
+ * May sleep. The state tracepoint comes before the probe: a record that is
+ * made must find its end.
+ *
+ * Return: 0, or a negative error after a line in the log that says which hook
+ * cannot be had; none is left then.
+ */
+int ka_hook_init(void)
+{
+	int err, i;
+
+	for_each_kernel_tracepoint(hook_find, NULL);
+	for (i = 0; i < ARRAY_SIZE(hook_tracepoints); i++) {
+		struct hook_tracepoint *h = &hook_tracepoints[i];
+
+		err = h->tp ? tracepoint_probe_register(h->tp, h->probe, NULL) :
+			      -ENOENT;
+		if (err) {
+			pr_err("cannot load: no tracepoint %s in this kernel (error %d)\n",
+			       h->name, err);
+			goto out;
+		}
+	}
+
+	hook_wakeup.maxactive = 2 * num_possible_cpus();
+	err = register_kretprobe(&hook_wakeup);
+	if (!err)
+		return 0;
+	pr_err("cannot load: no kprobe on %s in this kernel (error %d)\n",
+	       hook_wakeup.kp.symbol_name, err);
+out:
+	hook_tracepoints_exit(i);
+	return err;
+}
+
+/* May sleep. No hook is inside when it returns. */
+void ka_hook_exit(void)
+{
+	unregister_kretprobe(&hook_wakeup);
+	hook_tracepoints_exit(ARRAY_SIZE(hook_tracepoints));
+}

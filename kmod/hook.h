@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef KA_HOOK_H
+#define KA_HOOK_H
+
+int ka_hook_init(void);
+void ka_hook_exit(void);
+
+#endif

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Load, unload, and the namespaces in between.
+ *
+ * Up: namespaces, hooks, counting, netlink, sysfs. Down: the other way round,
+ * so that each part finds those it stands on. The hooks of a namespace that
+ * goes stay out from pre_exit on, and none is inside when exit begins.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/module.h>
+#include <linux/nsproxy.h>
+#include <linux/sched.h>
+#include <net/genetlink.h>
+
+#include <linux/tcp_keepalive.h>
+
+#include "conn.h"
+#include "hook.h"
+#include "net.h"
+#include "netlink.h"
+#include "policy.h"
+#include "sysfs.h"
+
+unsigned int ka_net_id __read_mostly;
+
+/* Namespaces that are made from here on have a maker. */
+static bool main_loaded;
+
+static int main_param[KA_NSYSCTLS] = { -1, -1, -1 };
+static bool main_enforce;
+static bool main_inherit;
+
+module_param_named(time, main_param[KA_POLICY_TIME], int, 0444);
+MODULE_PARM_DESC(time, "first namespace: seconds idle before the first probe, 1 to 32767 (-1: as it is)");
+module_param_named(intvl, main_param[KA_POLICY_INTVL], int, 0444);
+MODULE_PARM_DESC(intvl, "first namespace: seconds between unanswered probes, 1 to 32767 (-1: as it is)");
+module_param_named(probes, main_param[KA_POLICY_PROBES], int, 0444);
+MODULE_PARM_DESC(probes, "first namespace: unanswered probes before the connection is closed, 1 to 127 (-1: as it is)");
+module_param_named(enforce, main_enforce, bool, 0444);
+MODULE_PARM_DESC(enforce, "first namespace: keepalive on every new connection");
+module_param_named(inherit, main_inherit, bool, 0444);
+MODULE_PARM_DESC(inherit, "first namespace: new namespaces start with their maker's policy");
+module_param_named(max_conns, ka_max_conns, uint, 0644);
+MODULE_PARM_DESC(max_conns, "connections recorded per namespace");
+module_param_named(max_conns_total, ka_max_conns_total, uint, 0644);
+MODULE_PARM_DESC(max_conns_total, "connections recorded in all namespaces");
+
+static int main_params(struct ka_policy *p)
+{
+	static const char * const name[] = { "time", "intvl", "probes" };
+	int i;
+
+	for (i = 0; i < KA_NSYSCTLS; i++) {
+		if (main_param[i] == -1)
+			continue;
+		if (!ka_policy_allows(i, main_param[i])) {
+			pr_err("cannot load: parameter %s=%d is not within 1 to %d\n",
+			       name[i], main_param[i], ka_policy_max(i));
+			return -ERANGE;
+		}
+		p->v[i] = main_param[i];
+		p->given |= BIT(i);
+	}
+	p->v[KA_POLICY_ENFORCE] = main_enforce;
+	p->v[KA_POLICY_INHERIT] = main_inherit;
+	p->given |= BIT(KA_POLICY_ENFORCE) | BIT(KA_POLICY_INHERIT);
+	return 0;
+}
+
+static int __net_init main_net_init(struct net *net)
+{
+	struct ka_net *kn = ka_net(net);
+	int err;
+
+	kn->net = net;
+	err = ka_stats_init(kn);
+	if (err)
+		return err;
+	ka_conn_net_init(kn);
+	ka_policy_init(kn);
+	/* Loading calls this for every namespace there is, as modprobe. */
+	if (READ_ONCE(main_loaded))
+		ka_policy_inherit(kn, ka_net(current->nsproxy->net_ns));
+	return 0;
+}
+
+static void __net_exit main_net_pre_exit(struct net *net)
+{
+	WRITE_ONCE(ka_net(net)->going, true);
+}
+
+static void __net_exit main_net_exit(struct net *net)
+{
+	struct ka_net *kn = ka_net(net);
+
+	ka_conn_net_exit(kn);
+	ka_policy_exit(kn);
+	ka_stats_exit(kn);
+}
+
+static struct pernet_operations main_net_ops = {
+	.init		= main_net_init,
+	.pre_exit	= main_net_pre_exit,
+	.exit		= main_net_exit,
+	.id		= &ka_net_id,
+	.size		= sizeof(struct ka_net),
+};
+
+static int __init main_init(void)
+{
+	struct ka_policy p = {};
+	int err;
+
+	err = main_params(&p);
+	if (err)
+		return err;
+	err = ka_conn_init();
+	if (err)
+		return err;
+	err = register_pernet_subsys(&main_net_ops);
+	if (err)
+		goto out_conn;
+	err = ka_hook_init();
+	if (err)
+		goto out_net;
+	err = ka_stats_start();
+	if (err)
+		goto out_hook;
+	err = ka_netlink_init();
+	if (err)
+		goto out_hook;
+	err = ka_sysfs_init();
+	if (err)
+		goto out_netlink;
+
+	ka_policy_set(ka_net(&init_net), &p);
+	WRITE_ONCE(main_loaded, true);
+	return 0;
+
+out_netlink:
+	ka_netlink_exit();
+out_hook:
+	ka_hook_exit();
+out_net:
+	unregister_pernet_subsys(&main_net_ops);
+out_conn:
+	ka_conn_exit();
+	return err;
+}
+
+static void __exit main_exit(void)
+{
+	ka_sysfs_exit();
+	ka_netlink_exit();
+	ka_hook_exit();
+	unregister_pernet_subsys(&main_net_ops);
+	ka_conn_exit();
+}
+
+module_init(main_init);
+module_exit(main_exit);
+
+MODULE_DESCRIPTION("TCP keepalive policy and statistics per network namespace");
+MODULE_AUTHOR("The tcp-keepalive authors");
+MODULE_LICENSE("GPL");
+MODULE_VERSION(KA_VERSION);
+MODULE_ALIAS_GENL_FAMILY(TCP_KEEPALIVE_FAMILY_NAME);

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The generic-netlink family. Requests run in parallel: each takes the locks
+ * of what it reads or changes, none of its own.
+ */
+#include <net/genetlink.h>
+
+#include <linux/tcp_keepalive.h>
+
+#include "net.h"
+#include "netlink.h"
+
+enum { GRP_EVENTS, GRP_POLICY };
+
+static const struct genl_multicast_group groups[] = {
+	[GRP_EVENTS] = { .name = TCP_KEEPALIVE_MCGRP_EVENTS },
+	[GRP_POLICY] = { .name = TCP_KEEPALIVE_MCGRP_POLICY },
+};
+
+static struct genl_family family;
+
+static const struct nla_policy no_attrs[] = {
+	[1] = { .type = NLA_REJECT,
+		.reject_message = "this command takes no attributes" },
+};
+
+static const struct nla_policy policy_attrs[] = {
+	[TCP_KEEPALIVE_A_POLICY_TIME] =
+		NLA_POLICY_RANGE(NLA_S32, 1, TCP_KEEPALIVE_TIME_MAX),
+	[TCP_KEEPALIVE_A_POLICY_INTVL] =
+		NLA_POLICY_RANGE(NLA_S32, 1, TCP_KEEPALIVE_INTVL_MAX),
+	[TCP_KEEPALIVE_A_POLICY_PROBES] =
+		NLA_POLICY_RANGE(NLA_U32, 1, TCP_KEEPALIVE_PROBES_MAX),
+	[TCP_KEEPALIVE_A_POLICY_ENFORCE] = NLA_POLICY_MAX(NLA_U8, 1),
+	[TCP_KEEPALIVE_A_POLICY_INHERIT] = NLA_POLICY_MAX(NLA_U8, 1),
+};
+
+static const int policy_attr[KA_NPOLICY] = {
+	[KA_POLICY_TIME]	= TCP_KEEPALIVE_A_POLICY_TIME,
+	[KA_POLICY_INTVL]	= TCP_KEEPALIVE_A_POLICY_INTVL,
+	[KA_POLICY_PROBES]	= TCP_KEEPALIVE_A_POLICY_PROBES,
+	[KA_POLICY_ENFORCE]	= TCP_KEEPALIVE_A_POLICY_ENFORCE,
+	[KA_POLICY_INHERIT]	= TCP_KEEPALIVE_A_POLICY_INHERIT,
+};
+
+static int policy_put(struct sk_buff *skb, const struct ka_net *kn,
+		      const struct ka_policy *p)
+{
+	return nla_put_u32(skb, TCP_KEEPALIVE_A_POLICY_NETNS_INO,
+			   kn->net->ns.inum) ||
+	       nla_put_s32(skb, TCP_KEEPALIVE_A_POLICY_TIME,
+			   p->v[KA_POLICY_TIME]) ||
+	       nla_put_s32(skb, TCP_KEEPALIVE_A_POLICY_INTVL,
+			   p->v[KA_POLICY_INTVL]) ||
+	       nla_put_u32(skb, TCP_KEEPALIVE_A_POLICY_PROBES,
+			   p->v[KA_POLICY_PROBES]) ||
+	       nla_put_u8(skb, TCP_KEEPALIVE_A_POLICY_ENFORCE,
+			  p->v[KA_POLICY_ENFORCE]) ||
+	       nla_put_u8(skb, TCP_KEEPALIVE_A_POLICY_INHERIT,
+			  p->v[KA_POLICY_INHERIT]);
+}
+
+/* The reply is there before anything is changed: what is refused changes nothing. */
+static struct sk_buff *reply_new(struct genl_info *info, void **hdr)
+{
+	struct sk_buff *skb = genlmsg_new(NLMSG_DEFAULT_SIZE, GFP_KERNEL);
+
+	if (!skb)
+		return NULL;
+	*hdr = genlmsg_put_reply(skb, info, &family, 0, info->genlhdr->cmd);
+	if (*hdr)
+		return skb;
+	nlmsg_free(skb);
+	return NULL;
+}
+
+static int reply_send(struct genl_info *info, struct sk_buff *skb, void *hdr,
+		      int err)
+{
+	if (err) {
+		nlmsg_free(skb);
+		return -EMSGSIZE;
+	}
+	genlmsg_end(skb, hdr);
+	return genlmsg_reply(skb, info);
+}
+
+/* Collect the fields that a request gives. */
+static void policy_parse(struct nlattr **a, struct ka_policy *p)
+{
+	int i;
+
+	memset(p, 0, sizeof(*p));
+	for (i = 0; i < KA_NPOLICY; i++) {
+		const struct nlattr *attr = a[policy_attr[i]];
+
+		if (!attr)
+			continue;
+		/* All are 32 bits wide but the switches, and within int. */
+		p->v[i] = nla_len(attr) == sizeof(u8) ? nla_get_u8(attr) :
+							nla_get_s32(attr);
+		p->given |= BIT(i);
+	}
+}
+
+static int policy_get(struct sk_buff *skb, struct genl_info *info)
+{
+	struct ka_net *kn = ka_net(genl_info_net(info));
+	struct ka_policy p;
+	void *hdr;
+
+	skb = reply_new(info, &hdr);
+	if (!skb)
+		return -ENOMEM;
+	ka_policy_get(kn, &p);
+	return reply_send(info, skb, hdr, policy_put(skb, kn, &p));
+}
+
+static int policy_set(struct sk_buff *skb, struct genl_info *info)
+{
+	struct ka_net *kn = ka_net(genl_info_net(info));
+	struct ka_policy p;
+	void *hdr;
+
+	policy_parse(info->attrs, &p);
+	if (!p.given) {
+		NL_SET_ERR_MSG(info->extack,
+			       "give one or more of time, intvl, probes, enforce, inherit");
+		return -EINVAL;
+	}
+	skb = reply_new(info, &hdr);
+	if (!skb)
+		return -ENOMEM;
+	ka_policy_set(kn, &p);
+	return reply_send(info, skb, hdr, policy_put(skb, kn, &p));
+}
+
+static int policy_reset(struct sk_buff *skb, struct genl_info *info)
+{
+	struct ka_net *kn = ka_net(genl_info_net(info));
+	struct ka_policy p;
+	void *hdr;
+
+	skb = reply_new(info, &hdr);
+	if (!skb)
+		return -ENOMEM;
+	ka_policy_reset(kn, &p);
+	return reply_send(info, skb, hdr, policy_put(skb, kn, &p));
+}
+
+static int stats_get(struct sk_buff *skb, struct genl_info *info)
+{
+	struct ka_net *kn = ka_net(genl_info_net(info));
+	u64 v[KA_NSTATS];
+	void *hdr;
+	int err, i;
+
+	skb = reply_new(info, &hdr);
+	if (!skb)
+		return -ENOMEM;
+	ka_stats_read(kn, v);
+	err = nla_put_u32(skb, TCP_KEEPALIVE_A_STATS_NETNS_INO,
+			  kn->net->ns.inum);
+	for (i = 0; !err && i < KA_NSTATS; i++)
+		err = nla_put_u64_64bit(skb,
+					TCP_KEEPALIVE_A_STATS_PROBES_SENT + i,
+					v[i], TCP_KEEPALIVE_A_STATS_PAD);
+	return reply_send(info, skb, hdr, err);
+}
+
+static const struct genl_ops ops[] = {
+	{
+		.cmd		= TCP_KEEPALIVE_CMD_POLICY_GET,
+		.doit		= policy_get,
+		.policy		= no_attrs,
+		.maxattr	= ARRAY_SIZE(no_attrs) - 1,
+	}, {
+		.cmd		= TCP_KEEPALIVE_CMD_POLICY_SET,
+		.doit		= policy_set,
+		.policy		= policy_attrs,
+		.maxattr	= ARRAY_SIZE(policy_attrs) - 1,
+		.flags		= GENL_UNS_ADMIN_PERM,
+	}, {
+		.cmd		= TCP_KEEPALIVE_CMD_POLICY_RESET,
+		.doit		= policy_reset,
+		.policy		= no_attrs,
+		.maxattr	= ARRAY_SIZE(no_attrs) - 1,
+		.flags		= GENL_UNS_ADMIN_PERM,
+	}, {
+		.cmd		= TCP_KEEPALIVE_CMD_STATS_GET,
+		.doit		= stats_get,
+		.policy		= no_attrs,
+		.maxattr	= ARRAY_SIZE(no_attrs) - 1,
+	},
+};
+
+static struct genl_family family __ro_after_init = {
+	.name		= TCP_KEEPALIVE_FAMILY_NAME,
+	.version	= TCP_KEEPALIVE_FAMILY_VERSION,
+	.module		= THIS_MODULE,
+	.netnsok	= true,
+	.parallel_ops	= true,
+	.ops		= ops,
+	.n_ops		= ARRAY_SIZE(ops),
+	.mcgrps		= groups,
+	.n_mcgrps	= ARRAY_SIZE(groups),
+};
+
+/**
+ * ka_netlink_policy_changed - tell the listeners of a policy that it changed
+ * @kn: the namespace
+ * @p: the policy now
+ * @seq: the event's number
+ *
+ * Under policy_lock, so that events leave in order. Failing to tell somebody
+ * shows as a gap in the numbers.
+ */
+void ka_netlink_policy_changed(struct ka_net *kn, const struct ka_policy *p,
+			       u32 seq)
+{
+	struct sk_buff *skb;
+	void *hdr;
+
+	if (!genl_has_listeners(&family, kn->net, GRP_POLICY))
+		return;
+	skb = genlmsg_new(NLMSG_DEFAULT_SIZE, GFP_KERNEL);
+	if (!skb)
+		return;
+	hdr = genlmsg_put(skb, 0, 0, &family, 0, TCP_KEEPALIVE_CMD_POLICY_NTF);
+	if (!hdr || policy_put(skb, kn, p) ||
+	    nla_put_u32(skb, TCP_KEEPALIVE_A_POLICY_SEQ, seq) ||
+	    nla_put_u64_64bit(skb, TCP_KEEPALIVE_A_POLICY_AT,
+			      ktime_get_real_ns(), TCP_KEEPALIVE_A_POLICY_PAD)) {
+		nlmsg_free(skb);
+		return;
+	}
+	genlmsg_end(skb, hdr);
+	genlmsg_multicast_netns(&family, kn->net, skb, 0, GRP_POLICY,
+				GFP_KERNEL);
+}
+
+int ka_netlink_init(void)
+{
+	return genl_register_family(&family);
+}
+
+void ka_netlink_exit(void)
+{
+	genl_unregister_family(&family);
+}

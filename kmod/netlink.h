@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef KA_NETLINK_H
+#define KA_NETLINK_H
+
+#include <linux/types.h>
+
+struct ka_net;
+struct ka_policy;
+
+void ka_netlink_policy_changed(struct ka_net *kn, const struct ka_policy *p,
+			       u32 seq);
+int ka_netlink_init(void);
+void ka_netlink_exit(void);
+
+#endif

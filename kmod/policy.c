@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A network namespace's policy. Its time, intvl and probes are the namespace's
+ * own sysctls, read and written where TCP reads them: there is no copy that
+ * could disagree.
+ */
+#include <linux/jiffies.h>
+
+#include <linux/tcp_keepalive.h>
+
+#include "net.h"
+#include "netlink.h"
+#include "policy.h"
+
+/* The largest value that a policy accepts; the smallest is 1, of a switch 0. */
+int ka_policy_max(enum ka_policy_field field)
+{
+	switch (field) {
+	case KA_POLICY_TIME:
+		return TCP_KEEPALIVE_TIME_MAX;
+	case KA_POLICY_INTVL:
+		return TCP_KEEPALIVE_INTVL_MAX;
+	case KA_POLICY_PROBES:
+		return TCP_KEEPALIVE_PROBES_MAX;
+	default:
+		return 1;
+	}
+}
+
+bool ka_policy_allows(enum ka_policy_field field, int v)
+{
+	return v >= (field < KA_NSYSCTLS) && v <= ka_policy_max(field);
+}
+
+static int policy_read(const struct ka_net *kn, enum ka_policy_field field)
+{
+	const struct netns_ipv4 *ipv4 = &kn->net->ipv4;
+
+	switch (field) {
+	case KA_POLICY_TIME:
+		return READ_ONCE(ipv4->sysctl_tcp_keepalive_time) / HZ;
+	case KA_POLICY_INTVL:
+		return READ_ONCE(ipv4->sysctl_tcp_keepalive_intvl) / HZ;
+	case KA_POLICY_PROBES:
+		return READ_ONCE(ipv4->sysctl_tcp_keepalive_probes);
+	case KA_POLICY_ENFORCE:
+		return READ_ONCE(kn->enforce);
+	default:
+		return READ_ONCE(kn->inherit);
+	}
+}
+
+/* Under policy_lock. */
+static void policy_write(struct ka_net *kn, enum ka_policy_field field, int v)
+{
+	struct netns_ipv4 *ipv4 = &kn->net->ipv4;
+
+	switch (field) {
+	case KA_POLICY_TIME:
+		WRITE_ONCE(ipv4->sysctl_tcp_keepalive_time, v * HZ);
+		break;
+	case KA_POLICY_INTVL:
+		WRITE_ONCE(ipv4->sysctl_tcp_keepalive_intvl, v * HZ);
+		break;
+	case KA_POLICY_PROBES:
+		WRITE_ONCE(ipv4->sysctl_tcp_keepalive_probes, v);
+		break;
+	case KA_POLICY_ENFORCE:
+		WRITE_ONCE(kn->enforce, v);
+		break;
+	default:
+		WRITE_ONCE(kn->inherit, v);
+	}
+}
+
+/* Under policy_lock. */
+static void policy_put(struct ka_net *kn, enum ka_policy_field field, int v)
+{
+	if (field < KA_NSYSCTLS) {
+		struct ka_sysctl *s = &kn->sysctl[field];
+		int now = policy_read(kn, field);
+
+		if (!s->held || now != s->put)
+			s->found = now;
+		s->put = v;
+		s->held = true;
+	}
+	policy_write(kn, field, v);
+}
+
+/* Under policy_lock: what somebody else wrote after the module stays. */
+static void policy_put_back(struct ka_net *kn)
+{
+	int i;
+
+	for (i = 0; i < KA_NSYSCTLS; i++) {
+		struct ka_sysctl *s = &kn->sysctl[i];
+
+		if (s->held && policy_read(kn, i) == s->put)
+			policy_write(kn, i, s->found);
+		s->held = false;
+	}
+	WRITE_ONCE(kn->enforce, false);
+	WRITE_ONCE(kn->inherit, false);
+}
+
+/**
+ * ka_policy_get - read the policy in force
+ * @kn: the namespace
+ * @p: filled in whole
+ *
+ * Takes no lock: each field is read at once, as TCP itself reads it.
+ */
+void ka_policy_get(struct ka_net *kn, struct ka_policy *p)
+{
+	int i;
+
+	for (i = 0; i < KA_NPOLICY; i++)
+		p->v[i] = policy_read(kn, i);
+	p->given = BIT(KA_NPOLICY) - 1;
+}
+
+/* Under policy_lock: *p becomes the policy in force. */
+static void policy_changed(struct ka_net *kn, const struct ka_policy *was,
+			   struct ka_policy *p)
+{
+	ka_policy_get(kn, p);
+	if (memcmp(was, p, sizeof(*was)))
+		ka_netlink_policy_changed(kn, p, ++kn->policy_seq);
+}
+
+/**
+ * ka_policy_set - change some fields of the policy, or all
+ * @kn: the namespace
+ * @p: the fields, held against ka_policy_allows() by the caller; on return the
+ *	policy that results
+ *
+ * May sleep. Listeners are told if anything changed.
+ */
+void ka_policy_set(struct ka_net *kn, struct ka_policy *p)
+{
+	struct ka_policy was;
+	int i;
+
+	mutex_lock(&kn->policy_lock);
+	ka_policy_get(kn, &was);
+	for (i = 0; i < KA_NPOLICY; i++)
+		if (p->given & BIT(i))
+			policy_put(kn, i, p->v[i]);
+	policy_changed(kn, &was, p);
+	mutex_unlock(&kn->policy_lock);
+}
+
+/**
+ * ka_policy_reset - put back what was found
+ * @kn: the namespace
+ * @p: the policy that results
+ *
+ * May sleep. Listeners are told if anything changed.
+ */
+void ka_policy_reset(struct ka_net *kn, struct ka_policy *p)
+{
+	struct ka_policy was;
+
+	mutex_lock(&kn->policy_lock);
+	ka_policy_get(kn, &was);
+	policy_put_back(kn);
+	policy_changed(kn, &was, p);
+	mutex_unlock(&kn->policy_lock);
+}
+
+void ka_policy_init(struct ka_net *kn)
+{
+	mutex_init(&kn->policy_lock);
+}
+
+/**
+ * ka_policy_inherit - start a new namespace with its maker's policy
+ * @kn: the new namespace, which nobody else knows yet
+ * @from: the maker's
+ *
+ * May sleep. Does nothing unless @from's policy says inherit.
+ */
+void ka_policy_inherit(struct ka_net *kn, struct ka_net *from)
+{
+	struct ka_policy p;
+	int i;
+
+	mutex_lock(&from->policy_lock);
+	ka_policy_get(from, &p);
+	mutex_unlock(&from->policy_lock);
+
+	if (!p.v[KA_POLICY_INHERIT])
+		return;
+	for (i = 0; i < KA_NPOLICY; i++)
+		policy_put(kn, i, p.v[i]);
+}
+
+void ka_policy_exit(struct ka_net *kn)
+{
+	mutex_lock(&kn->policy_lock);
+	policy_put_back(kn);
+	mutex_unlock(&kn->policy_lock);
+	mutex_destroy(&kn->policy_lock);
+}
