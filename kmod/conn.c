@@ -48,13 +48,6 @@ static DECLARE_WORK(conn_reserve_work, conn_reserve_fill);
 
 static_assert(sizeof(struct ka_conn) <= 192);
 
-/*
- * A free record lends its first words to the reserve's list: node is the first
- * member and as large.
- */
-static_assert(offsetof(struct ka_conn, node) == 0 &&
-	      sizeof(struct llist_node) <= sizeof(struct hlist_node));
-
 static void conn_reserve_fill(struct work_struct *work)
 {
 	int cpu;
@@ -63,12 +56,12 @@ static void conn_reserve_fill(struct work_struct *work)
 		struct conn_reserve *r = per_cpu_ptr(&conn_reserve, cpu);
 
 		while (atomic_read(&r->n) < CONN_RESERVE) {
-			void *c = kmalloc(sizeof(struct ka_conn), GFP_KERNEL);
+			struct ka_conn *c = kmalloc(sizeof(*c), GFP_KERNEL);
 
 			if (!c)
 				return;
 			atomic_inc(&r->n);
-			llist_add(c, &r->free);
+			llist_add(&c->free, &r->free);
 		}
 	}
 }
@@ -76,12 +69,13 @@ static void conn_reserve_fill(struct work_struct *work)
 static struct ka_conn *conn_reserve_take(void)
 {
 	struct conn_reserve *r = this_cpu_ptr(&conn_reserve);
-	void *c = llist_del_first(&r->free);
+	struct llist_node *n = llist_del_first(&r->free);
 
-	if (c)
-		atomic_dec(&r->n);
 	schedule_work(&conn_reserve_work);
-	return c;
+	if (!n)
+		return NULL;
+	atomic_dec(&r->n);
+	return llist_entry(n, struct ka_conn, free);
 }
 
 static struct ka_conn *conn_alloc(void)
@@ -302,7 +296,8 @@ static void conn_watch_work(struct work_struct *work)
 	/* However many there are, at most a fifth of one CPU goes into this. */
 	if (READ_ONCE(kn->watched))
 		queue_delayed_work(system_unbound_wq, &kn->watch_work,
-				   max(CONN_WATCH_PERIOD, 4 * (jiffies - start)));
+				   max_t(unsigned long, CONN_WATCH_PERIOD,
+					 4 * (jiffies - start)));
 }
 
 void ka_conn_net_init(struct ka_net *kn)
@@ -361,11 +356,12 @@ void ka_conn_exit(void)
 
 	cancel_work_sync(&conn_reserve_work);
 	for_each_possible_cpu(cpu) {
-		struct llist_node *n, *next;
+		struct conn_reserve *r = per_cpu_ptr(&conn_reserve, cpu);
+		struct ka_conn *c, *next;
 
-		n = llist_del_all(&per_cpu_ptr(&conn_reserve, cpu)->free);
-		llist_for_each_safe(n, next, n)
-			kfree(n);
+		llist_for_each_entry_safe(c, next, llist_del_all(&r->free),
+					  free)
+			kfree(c);
 	}
 	kvfree(conn_hash);
 }

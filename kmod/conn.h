@@ -3,6 +3,7 @@
 #define KA_CONN_H
 
 #include <linux/list.h>
+#include <linux/llist.h>
 #include <linux/rcupdate.h>
 #include <linux/types.h>
 #include <net/sock.h>
@@ -12,6 +13,7 @@ struct ka_net;
 /**
  * struct ka_conn - the record of a connection that has been probed
  * @node: in its hash chain; written under the chain's lock, read under RCU
+ * @free: or in a CPU's reserve
  * @watch: in the namespace's list of those that owe an answer; under
  *	watch_lock
  * @rcu: to be freed by
@@ -29,7 +31,10 @@ struct ka_net;
  * any more. The watch reads @rcv_tstamp and @lrcvtime without it, as a hint.
  */
 struct ka_conn {
-	struct hlist_node	node;
+	union {
+		struct hlist_node	node;
+		struct llist_node	free;
+	};
 	struct list_head	watch;
 	struct rcu_head		rcu;
 	struct sock		*sk;

@@ -94,7 +94,9 @@ struct hook_wakeup {
 /* This CPU's share of the namespace's TcpExtTCPKeepAlive. */
 static unsigned long hook_counted(const struct sock *sk)
 {
-	return this_cpu_read(sock_net(sk)->mib.net_statistics->mibs[LINUX_MIB_TCPKEEPALIVE]);
+	struct linux_mib __percpu *mib = sock_net(sk)->mib.net_statistics;
+
+	return this_cpu_read(mib->mibs[LINUX_MIB_TCPKEEPALIVE]);
 }
 
 /* In the keepalive timer, so BHs are off and this CPU stays this CPU. */
@@ -109,6 +111,7 @@ static int hook_wakeup_entry(struct kretprobe_instance *ri,
 	w->counted = hook_counted(w->sk);
 	return 0;
 }
+
 NOKPROBE_SYMBOL(hook_wakeup_entry);
 
 static int hook_wakeup_return(struct kretprobe_instance *ri,
@@ -125,6 +128,7 @@ static int hook_wakeup_return(struct kretprobe_instance *ri,
 	rcu_read_unlock();
 	return 0;
 }
+
 NOKPROBE_SYMBOL(hook_wakeup_return);
 
 static struct kretprobe hook_wakeup = {

@@ -60,7 +60,7 @@ static int policy_put(struct sk_buff *skb, const struct ka_net *kn,
 			  p->v[KA_POLICY_INHERIT]);
 }
 
-/* The reply is there before anything is changed: what is refused changes nothing. */
+/* Made before anything is changed: what fails for memory has changed nothing. */
 static struct sk_buff *reply_new(struct genl_info *info, void **hdr)
 {
 	struct sk_buff *skb = genlmsg_new(NLMSG_DEFAULT_SIZE, GFP_KERNEL);

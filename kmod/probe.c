@@ -29,9 +29,11 @@
  */
 bool ka_probe_maybe_answered(const struct ka_conn *c)
 {
-	return READ_ONCE(tcp_sk(c->sk)->rcv_tstamp) != READ_ONCE(c->rcv_tstamp) ||
-	       READ_ONCE(inet_csk(c->sk)->icsk_ack.lrcvtime) !=
-	       READ_ONCE(c->lrcvtime);
+	u32 rcv_tstamp = READ_ONCE(tcp_sk(c->sk)->rcv_tstamp);
+	u32 lrcvtime = READ_ONCE(inet_csk(c->sk)->icsk_ack.lrcvtime);
+
+	return rcv_tstamp != READ_ONCE(c->rcv_tstamp) ||
+	       lrcvtime != READ_ONCE(c->lrcvtime);
 }
 
 static void probe_settle(struct ka_conn *c, enum ka_stat fate)

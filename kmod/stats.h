@@ -35,6 +35,7 @@ enum ka_stat {
 	KA_STATS(X)
 	KA_NSTATS
 };
+
 #undef X
 
 /*

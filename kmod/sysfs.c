@@ -103,6 +103,7 @@ static struct attribute *stats_files[] = {
 	KA_STATS(X)
 	NULL
 };
+
 #undef X
 
 static const struct attribute_group stats_group = {
