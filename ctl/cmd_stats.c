@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * kactl stats: what became of a network namespace's probes and connections.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <linux/tcp_keepalive.h>
+
+#include "kactl.h"
+#include "netns.h"
+#include "nl.h"
+#include "out.h"
+#include "parse.h"
+
+#define WATCH_MAX	1e9	/* seconds, which any timespec can hold */
+
+enum { GAUGE = 1, BASIC = 2 };	/* BASIC: shown in text even when 0 */
+
+#define STAT(STATS_NAME, name_, flags_, doc_)				\
+	{ TCP_KEEPALIVE_A_STATS_##STATS_NAME, name_, flags_, doc_ }
+
+static const struct stat_desc {
+	int attr;
+	const char *name;
+	int flags;
+	const char *doc;
+} stats[] = {
+	STAT(PROBES_SENT, "probes_sent", BASIC,
+	     "probes that TCP's keepalive timer built"),
+	STAT(PROBES_ANSWERED, "probes_answered", BASIC,
+	     "the peer was heard from before the next probe"),
+	STAT(PROBES_LOST, "probes_lost", BASIC,
+	     "no answer before the next probe or the end"),
+	STAT(PROBES_RESET, "probes_reset", 0,
+	     "the peer answered with RST"),
+	STAT(PROBES_ABANDONED, "probes_abandoned", 0,
+	     "the connection ended for another reason while the probe was out"),
+	STAT(PROBES_PENDING, "probes_pending", GAUGE,
+	     "out now, undecided"),
+	STAT(PROBES_FAILED, "probes_failed", 0,
+	     "refused by the local stack (congestion) and not counted as unanswered by TCP"),
+	STAT(PROBES_UNSEEN, "probes_unseen", 0,
+	     "sent while the module's hook was switched off"),
+	STAT(PROBES_NOMEM, "probes_nomem", 0,
+	     "never built for want of memory, and not in probes_sent"),
+	STAT(PROBE_BYTES, "probe_bytes", 0,
+	     "bytes of the probes at the IP layer"),
+	STAT(CONNS_DEAD, "conns_dead", BASIC,
+	     "connections closed by the keepalive timer"),
+	STAT(CONNS_UNREACHABLE, "conns_unreachable", 0,
+	     "those of conns_dead whose last word was an ICMP error"),
+	STAT(CONNS_RESET, "conns_reset", 0,
+	     "connections that ended by RST while a probe was out"),
+	STAT(CONNS_RECOVERED, "conns_recovered", 0,
+	     "connections that answered after at least one lost probe"),
+	STAT(CONNS_ENFORCED, "conns_enforced", 0,
+	     "new connections on which the policy turned keepalive on"),
+	STAT(CONNS_APPLIED, "conns_applied", 0,
+	     "existing connections that were given the policy's values"),
+	STAT(CONNS_TRACKED, "conns_tracked", GAUGE,
+	     "connections with a record now"),
+	STAT(CONNS_UNTRACKED, "conns_untracked", 0,
+	     "probing connections that got no record: max_conns or memory was reached"),
+};
+
+/* A namespace's statistics by attribute, and when they were read. */
+struct sample {
+	uint32_t ino;
+	double at;
+	uint64_t has;
+	uint64_t value[TCP_KEEPALIVE_A_STATS_MAX + 1];
+};
+
+struct show {
+	bool all;
+	bool explain;
+	double watch;		/* seconds, or 0 */
+	struct sample *last;	/* of each namespace */
+	size_t nr_last;
+};
+
+static double now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+static void sample_read(struct sample *s, struct nlattr *attrs, int len)
+{
+	struct nlattr *attr;
+	int rem;
+
+	memset(s, 0, sizeof(*s));
+	s->at = now();
+	nla_for_each_attr(attr, attrs, len, rem) {
+		int type = nla_type(attr);
+
+		if (type == TCP_KEEPALIVE_A_STATS_NETNS_INO)
+			s->ino = nla_get_u32(attr);
+		else if (type <= TCP_KEEPALIVE_A_STATS_MAX &&
+			 nla_len(attr) == sizeof(uint64_t))
+			s->value[type] = nla_get_u64(attr);
+		else
+			continue;
+		s->has |= UINT64_C(1) << type;
+	}
+}
+
+/* The namespace's sample of the round before, or one of no time at all. */
+static struct sample *last_of(struct show *show, uint32_t ino)
+{
+	struct sample *more;
+	size_t i;
+
+	for (i = 0; i < show->nr_last; i++)
+		if (show->last[i].ino == ino)
+			return &show->last[i];
+	more = realloc(show->last, (i + 1) * sizeof(*more));
+	if (!more)
+		return NULL;
+	show->last = more;
+	show->nr_last++;
+	memset(&more[i], 0, sizeof(*more));
+	more[i].ino = ino;
+	return &more[i];
+}
+
+/* What follows a value in text: growth and rate, and what it means. */
+static void stat_gloss(const struct show *show, const struct stat_desc *d,
+		       const struct sample *s, const struct sample *last,
+		       char *text, size_t size)
+{
+	int64_t growth = (int64_t)(s->value[d->attr] - last->value[d->attr]);
+
+	*text = '\0';
+	if (last->at > 0)
+		snprintf(text, size, "%+-10" PRId64 " %10.1f/s%s", growth,
+			 (double)growth / (s->at - last->at),
+			 show->explain ? "  " : "");
+	if (show->explain)
+		snprintf(text + strlen(text), size - strlen(text), "%s%s",
+			 d->doc, d->flags & GAUGE ? " (gauge)" : "");
+}
+
+static void counter_out(const struct show *show, const struct stat_desc *d,
+			const struct sample *s, const struct sample *last)
+{
+	uint64_t value = s->value[d->attr];
+	char gloss[160];
+
+	if (!(s->has & UINT64_C(1) << d->attr))
+		return;
+	if (!ka.json && !show->all && !value && !(d->flags & BASIC))
+		return;
+	stat_gloss(show, d, s, last, gloss, sizeof(gloss));
+	out_uint(d->name, value, gloss);
+}
+
+static enum status stats_out(struct nlattr *attrs, int len, void *arg)
+{
+	struct show *show = arg;
+	struct sample s, *last;
+	uint64_t unseen;
+	size_t i;
+
+	sample_read(&s, attrs, len);
+	last = last_of(show, s.ino);
+	if (!last)
+		return fail(ST_REFUSED, "%s", strerror(ENOMEM));
+
+	out_object();
+	netns_out(s.ino);
+	for (i = 0; i < ARRAY_SIZE(stats); i++)
+		counter_out(show, &stats[i], &s, last);
+	out_unknown(attrs, len, TCP_KEEPALIVE_A_STATS_MAX);
+	out_object_end();
+
+	unseen = s.value[TCP_KEEPALIVE_A_STATS_PROBES_UNSEEN];
+	if (unseen > last->value[TCP_KEEPALIVE_A_STATS_PROBES_UNSEEN])
+		warn("warning: what became of %" PRIu64 " probes is not known (probes_unseen): kprobes or ftrace were switched off",
+		     unseen);
+	*last = s;
+	return ST_DONE;
+}
+
+static enum status stats_talk(void *arg)
+{
+	struct request req;
+	enum status st = request_init(&req, TCP_KEEPALIVE_CMD_STATS_GET);
+
+	return st ? st : request_send(&req, stats_out, arg);
+}
+
+/* Sleep up to @when; true if Ctrl-C came before. */
+static bool interrupted(const sigset_t *sigint, double when)
+{
+	struct timespec ts;
+	double left;
+
+	while ((left = when - now()) > 0) {
+		ts.tv_sec = (time_t)left;
+		ts.tv_nsec = (long)((left - (double)ts.tv_sec) * 1e9);
+		if (sigtimedwait(sigint, NULL, &ts) == SIGINT)
+			return true;
+	}
+	return false;
+}
+
+/* Ctrl-C waits for its turn between two rounds, so that each is whole. */
+static enum status stats_watch(struct show *show)
+{
+	enum status st;
+	sigset_t sigint;
+	double start;
+
+	sigemptyset(&sigint);
+	sigaddset(&sigint, SIGINT);
+	sigprocmask(SIG_BLOCK, &sigint, NULL);
+	out_lines();
+	do {
+		start = now();
+		st = netns_each(false, stats_talk, show);
+		if (st && !(ka.all_netns && st == ST_REFUSED))
+			return st;
+		if (out_flush())
+			return ST_REFUSED;
+	} while (!interrupted(&sigint, start + show->watch));
+	return ST_DONE;
+}
+
+static enum status parse_watch(struct args *a, double *seconds)
+{
+	const char *word;
+	enum status st = args_value(a, "--watch", &word);
+
+	if (!st)
+		st = parse_seconds("--watch", word, seconds);
+	if (!st && !(*seconds > 0 && *seconds <= WATCH_MAX))
+		st = fail(ST_USAGE, "--watch %s: out of range", word);
+	return st;
+}
+
+static enum status stats_show(struct args *a)
+{
+	struct show show = { 0 };
+	enum status st = ST_DONE;
+
+	while (*a->word && !st) {
+		if (args_take(a, "--all"))
+			show.all = true;
+		else if (args_take(a, "--explain"))
+			show.explain = true;
+		else if (args_take(a, "--watch"))
+			st = parse_watch(a, &show.watch);
+		else
+			st = args_unknown(a);
+	}
+	if (st)
+		return st;
+	if (show.watch > 0)
+		st = stats_watch(&show);
+	else
+		st = netns_each(false, stats_talk, &show);
+	free(show.last);
+	return st;
+}
+
+static const struct verb verbs[] = {
+	{
+		.name	= "show",
+		.args	= "[--all] [--explain] [--watch SECONDS]",
+		.run	= stats_show,
+		.help	= "Show the statistics, which count from the loading of the module.\n"
+			  "  --all            the counters that are 0 too\n"
+			  "  --explain        what each of them means\n"
+			  "  --watch SECONDS  again and again, with growth and rate, until Ctrl-C\n",
+	}, { 0 }
+};
+
+const struct object object_stats = {
+	.name		= "stats",
+	.summary	= "what became of the probes and of the connections",
+	.verbs		= verbs,
+};

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef MODULE_H
+#define MODULE_H
+
+#include "kactl.h"
+
+enum status module_absent(void);
+enum status module_load(void);
+enum status module_blocked(void);
+
+#endif /* MODULE_H */

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef OUT_H
+#define OUT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <netlink/attr.h>
+
+#include "kactl.h"
+
+void out_text(const char *fmt, ...) __printf(1, 2);
+
+/*
+ * One set of calls for text and JSON: a document is objects, an object is
+ * named values. A gloss follows the value in text alone; it may be NULL.
+ */
+void out_lines(void);
+void out_object(void);
+void out_object_end(void);
+void out_null(const char *name);
+void out_str(const char *name, const char *value);
+void out_int(const char *name, int64_t value, const char *gloss);
+void out_uint(const char *name, uint64_t value, const char *gloss);
+void out_switch(const char *name, uint8_t value);
+void out_unknown(struct nlattr *attrs, int len, int known);
+
+enum status out_flush(void);
+enum status out_end(enum status status);
+
+#endif /* OUT_H */

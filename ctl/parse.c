@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Words of the command line. Grammar is refused here; ranges are the kernel's
+ * to refuse, but for numbers that no attribute could carry.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kactl.h"
+#include "parse.h"
+
+/* Step over the next word if it is the keyword, the whole of it. */
+bool args_take(struct args *a, const char *keyword)
+{
+	if (!*a->word || strcmp(*a->word, keyword))
+		return false;
+	a->word++;
+	return true;
+}
+
+/* Take the word that has to follow @name. */
+enum status args_value(struct args *a, const char *name, const char **value)
+{
+	if (!*a->word)
+		return fail(ST_USAGE, "missing value after \"%s\"", name);
+	*value = *a->word++;
+	return ST_DONE;
+}
+
+enum status args_unknown(const struct args *a)
+{
+	return fail(ST_USAGE, "unknown word \"%s\"%s", *a->word,
+		    **a->word == '-' ?
+		    " (options common to all commands go before the object)" :
+		    "");
+}
+
+/* Refuse what is left over. */
+enum status args_end(const struct args *a)
+{
+	return *a->word ? args_unknown(a) : ST_DONE;
+}
+
+static const char *skip_digits(const char *s)
+{
+	while (isdigit((unsigned char)*s))
+		s++;
+	return s;
+}
+
+/* strtoll() would take blanks, a plus sign and what follows the digits. */
+enum status parse_int(const char *name, const char *word,
+		      int64_t min, int64_t max, int64_t *value)
+{
+	const char *digits = word + (*word == '-');
+
+	if (!*digits || *skip_digits(digits))
+		return fail(ST_USAGE, "%s \"%s\": not a whole number",
+			    name, word);
+	errno = 0;
+	*value = strtoll(word, NULL, 10);
+	if (errno || *value < min || *value > max)
+		return fail(ST_REFUSED, "%s %s: out of range", name, word);
+	return ST_DONE;
+}
+
+enum status parse_switch(const char *name, const char *word, bool *value)
+{
+	*value = !strcmp(word, "on");
+	if (!*value && strcmp(word, "off"))
+		return fail(ST_USAGE, "%s \"%s\": neither \"on\" nor \"off\"",
+			    name, word);
+	return ST_DONE;
+}
+
+/* Digits with at most one point among them; nothing that strtod() adds. */
+enum status parse_seconds(const char *name, const char *word, double *value)
+{
+	const char *end = skip_digits(word);
+
+	if (*end == '.')
+		end = skip_digits(end + 1);
+	if (*end || !strpbrk(word, "0123456789"))
+		return fail(ST_USAGE, "%s \"%s\": not a number of seconds",
+			    name, word);
+	*value = strtod(word, NULL);
+	return ST_DONE;
+}
