@@ -1,0 +1,164 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""The YNL spec: the same as the header, and the kernel's own ynl command line
+drives the module with it."""
+
+import json
+import os
+import re
+import subprocess
+
+import ka
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SHARE = "/usr/share/tcp-keepalive/tcp_keepalive.yaml"
+SPEC = os.environ.get("KA_SPEC", SHARE)
+HEADER = os.path.join(HERE, "include/linux/tcp_keepalive.h")
+YNL = os.environ.get("KA_YNL", "/usr/src/ynl/tools/net/ynl/cli.py")
+SCHEMA = os.path.join(os.path.dirname(YNL),
+                      "../../../Documentation/netlink/genetlink.yaml")
+
+
+def spec():
+    try:
+        import yaml
+    except ImportError:
+        raise ka.Skip("no python3-yaml") from None
+    if not os.path.exists(SPEC):
+        raise ka.Skip(f"no spec at {SPEC} (KA_SPEC)")
+    with open(SPEC, encoding="utf-8") as f:
+        return yaml.safe_load(f)
+
+
+def header_enum(name):
+    """[(member, value)] of an enum of the header, private ones left out."""
+    with open(HEADER, encoding="utf-8") as f:
+        body = re.search(r"enum %s \{(.*?)\};" % name, f.read(), re.S).group(1)
+    members, value = [], -1
+    for m in re.finditer(r"^\s*([A-Z]\w*)(?: = (\d+))?,", body, re.M):
+        value = int(m.group(2)) if m.group(2) else value + 1
+        members.append((m.group(1), value))
+    return members
+
+
+def c_name(prefix, name):
+    return f"TCP_KEEPALIVE_{prefix}_{name}".upper().replace("-", "_")
+
+
+def ynl(ns, *args):
+    if not os.path.exists(YNL):
+        raise ka.Skip(f"no ynl at {YNL} (KA_YNL)")
+    p = subprocess.run(["ip", "netns", "exec", ns.name, "python3", YNL,
+                        "--spec", SPEC, "--schema", SCHEMA, "--output-json",
+                        *args], text=True,
+                       capture_output=True, check=False)
+    return p.returncode, p.stdout, p.stderr
+
+
+def ynl_do(ns, op, **attrs):
+    spec()
+    status, out, err = ynl(ns, "--do", op, "--json", json.dumps(attrs))
+    assert status == 0, err
+    return json.loads(out)
+
+
+def test_operations_match_the_header():
+    ops = [(c_name("CMD", op["name"]), i)
+           for i, op in enumerate(spec()["operations"]["list"], 1)]
+    assert ops == header_enum("tcp_keepalive_cmd"), ops
+
+
+def test_attributes_match_the_header():
+    for s in spec()["attribute-sets"]:
+        attrs = [(c_name("A_" + s["name"], a["name"]), i)
+                 for i, a in enumerate(s["attributes"], 1)]
+        assert attrs == header_enum("tcp_keepalive_a_" + s["name"]), attrs
+
+
+def test_ranges_match_the_header():
+    with open(HEADER, encoding="utf-8") as f:
+        text = f.read()
+    for d in spec()["definitions"]:
+        name = "TCP_KEEPALIVE_" + d["name"].upper().replace("-", "_")
+        m = re.search(r"#define %s\s+(\d+)" % name, text)
+        assert m and int(m.group(1)) == d["value"], d
+
+
+def test_groups_match_the_header():
+    with open(HEADER, encoding="utf-8") as f:
+        groups = re.findall(r'_MCGRP_\w+\s+"(\w+)"', f.read())
+    assert [g["name"] for g in spec()["mcast-groups"]["list"]] == groups
+
+
+def test_ynl_reads_the_policy():
+    with ka.Netns() as ns:
+        got = ynl_do(ns, "policy-get")
+        want = ns.kactl("policy")[0]
+        for key in "time", "intvl", "probes", "enforce", "inherit":
+            assert got[key] == want[key], (got, want)
+        assert got["netns-ino"] == want["netns_ino"], (got, want)
+
+
+def test_ynl_sets_and_resets_the_policy():
+    with ka.Netns() as ns:
+        got = ynl_do(ns, "policy-set", time=60, probes=5, inherit=1)
+        assert (got["time"], got["intvl"], got["probes"]) == (60, 75, 5), got
+        time = ns.exec("sysctl", "-n", "net.ipv4.tcp_keepalive_time")
+        assert int(time) == 60
+        assert ynl_do(ns, "policy-reset")["time"] == 7200
+
+
+def test_ynl_is_refused():
+    with ka.Netns() as ns:
+        spec()
+        for attrs, words in (({"time": 40000}, ("out of range", ".time")),
+                             ({}, ("time, intvl, probes",))):
+            status, out, err = ynl(ns, "--do", "policy-set", "--json",
+                                   json.dumps(attrs))
+            assert status, out
+            for w in words:
+                assert w in out + err, (w, out, err)
+        assert ns.kactl("policy")[0]["time"] == 7200
+
+
+def test_ynl_reads_the_statistics():
+    with ka.Netns() as ns:
+        got = ynl_do(ns, "stats-get")
+        want = ns.stats()
+        counters = {k: v for k, v in want.items() if isinstance(v, int)}
+        assert {k.replace("-", "_"): v for k, v in got.items()} == counters
+
+
+def wchan(pid):
+    with open(f"/proc/{pid}/wchan", encoding="ascii") as f:
+        return f.read()
+
+
+def test_ynl_hears_of_changes():
+    with ka.Netns() as ns:
+        spec()
+        with subprocess.Popen(["ip", "netns", "exec", ns.name, "python3", YNL,
+                               "--spec", SPEC, "--schema", SCHEMA,
+                               "--output-json", "--subscribe", "policy",
+                               "--sleep", "10"],
+                              stdout=subprocess.PIPE, text=True) as p:
+            ka.poll("a listener", 30, lambda: "nanosleep" in wchan(p.pid))
+            ns.kactl("policy", "set", "time", "60")
+            ns.kactl("policy", "set", "time", "60")
+            ns.exec("sh", "-c",
+                    "echo 5 >/sys/class/tcp_keepalive/netns/probes")
+            ns.sysctl("net.ipv4.tcp_keepalive_intvl", 33)
+            ns.kactl("policy", "reset")
+            out = p.communicate(timeout=60)[0]
+        events = []
+        for line in out.splitlines():       # a list, or one event a line
+            msgs = json.loads(line)
+            events += [m["msg"] for m in
+                       (msgs if isinstance(msgs, list) else [msgs])]
+        assert [(e["seq"], e["time"], e["intvl"], e["probes"]) for e in events] \
+            == [(1, 60, 75, 9), (2, 60, 75, 5), (3, 7200, 33, 9)], out
+        assert all(e["at"] > 1e18 for e in events), out
+
+
+if __name__ == "__main__":
+    ka.main([v for k, v in list(globals().items()) if k.startswith("test_")])
