@@ -51,7 +51,10 @@ lint:
 	selftests/lint
 
 vm:
-	selftests/vm/shell
+	selftests/vm/vm host
+	selftests/vm/vm root
+	selftests/vm/vm exec -- selftests/build
+	selftests/vm/vm shell
 
 help:
 	@sed -n 's/^# \(make\|sudo\)/  \1/p' Makefile

@@ -183,7 +183,7 @@ int ka_hook_init(void)
 		struct hook_tracepoint *h = &hook_tracepoints[i];
 
 		err = h->tp ? tracepoint_probe_register(h->tp, h->probe, NULL) :
-			      -ENOENT;
+			      -EOPNOTSUPP;
 		if (err) {
 			pr_err("cannot load: no tracepoint %s in this kernel (error %d)\n",
 			       h->name, err);
@@ -197,6 +197,9 @@ int ka_hook_init(void)
 		return 0;
 	pr_err("cannot load: no kprobe on %s in this kernel (error %d)\n",
 	       hook_wakeup.kp.symbol_name, err);
+	/* insmod would make a symbol missing in the module of it. */
+	if (err == -ENOENT)
+		err = -EOPNOTSUPP;
 out:
 	hook_tracepoints_exit(i);
 	return err;

@@ -37,6 +37,8 @@
  * @watched: how many
  * @watch_work: looks at them for an answer
  * @dev: /sys/class/tcp_keepalive/netns
+ * @own_work: gives it to the namespace's root, once there is one
+ * @own_tries: how often that work has looked
  */
 struct ka_net {
 	struct net		*net;
@@ -63,6 +65,8 @@ struct ka_net {
 	struct delayed_work	watch_work;
 
 	struct device		*dev;
+	struct delayed_work	own_work;
+	unsigned int		own_tries;
 };
 
 extern unsigned int ka_net_id;

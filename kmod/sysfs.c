@@ -9,6 +9,8 @@
 #include <linux/netdevice.h>
 #include <linux/slab.h>
 #include <linux/sysfs.h>
+#include <linux/uidgid.h>
+#include <linux/workqueue.h>
 
 #include "net.h"
 #include "policy.h"
@@ -132,6 +134,35 @@ static void sysfs_get_ownership(struct device *dev, kuid_t *uid, kgid_t *gid)
 	net_ns_get_ownership(sysfs_net(dev), uid, gid);
 }
 
+/*
+ * A namespace made in one step with its user namespace has no root yet: the
+ * map is written next. The device is given to it as soon as it has one.
+ */
+#define SYSFS_OWN_PERIOD	(HZ / 20)
+#define SYSFS_OWN_TRIES		200
+
+static bool sysfs_owned(const struct ka_net *kn)
+{
+	return uid_valid(make_kuid(kn->net->user_ns, 0)) &&
+	       gid_valid(make_kgid(kn->net->user_ns, 0));
+}
+
+static void sysfs_own(struct work_struct *work)
+{
+	struct ka_net *kn = container_of(to_delayed_work(work), struct ka_net,
+					 own_work);
+	kuid_t uid;
+	kgid_t gid;
+
+	if (sysfs_owned(kn)) {
+		net_ns_get_ownership(kn->net, &uid, &gid);
+		device_change_owner(kn->dev, uid, gid);
+	} else if (++kn->own_tries < SYSFS_OWN_TRIES) {
+		queue_delayed_work(system_power_efficient_wq, &kn->own_work,
+				   SYSFS_OWN_PERIOD);
+	}
+}
+
 static void sysfs_release(struct device *dev)
 {
 	kfree(dev);
@@ -168,12 +199,19 @@ static int __net_init sysfs_net_init(struct net *net)
 		return err;
 	}
 	kn->dev = dev;
+	INIT_DELAYED_WORK(&kn->own_work, sysfs_own);
+	if (!sysfs_owned(kn))
+		queue_delayed_work(system_power_efficient_wq, &kn->own_work,
+				   SYSFS_OWN_PERIOD);
 	return 0;
 }
 
 static void __net_exit sysfs_net_exit(struct net *net)
 {
-	device_unregister(ka_net(net)->dev);
+	struct ka_net *kn = ka_net(net);
+
+	cancel_delayed_work_sync(&kn->own_work);
+	device_unregister(kn->dev);
 }
 
 static struct pernet_operations sysfs_net_ops = {

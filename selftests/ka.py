@@ -34,10 +34,12 @@ def run(*args, **kw):
 def poll(what, seconds, test):
     """Wait until test() holds; at the deadline say what did not come."""
     end = time.monotonic() + seconds
+    nap = 0.02
     while not test():
         if time.monotonic() > end:
             raise AssertionError(f"after {seconds} s still not: {what}")
-        time.sleep(0.02)
+        time.sleep(nap)
+        nap = min(nap * 1.1, 2)
 
 
 class Netns:
@@ -93,10 +95,10 @@ class Netns:
     def nft(self, rules):
         self.exec("nft", "-f", "-", input=rules)
 
-    def drop(self, hook, verdict="drop"):
+    def drop(self, hook, verdict="drop", table="cut"):
         """Lose every TCP segment at a netfilter hook."""
-        self.nft("table inet cut { chain c { type filter hook %s priority 0;"
-                 " meta l4proto tcp counter %s; }; }" % (hook, verdict))
+        self.nft("table inet %s { chain c { type filter hook %s priority 0;"
+                 " meta l4proto tcp counter %s; }; }" % (table, hook, verdict))
 
     def undrop(self):
         self.nft("delete table inet cut")

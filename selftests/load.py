@@ -45,17 +45,19 @@ def refused(old, new, says):
     if old not in code:
         raise ka.Skip(f"{path} is compressed")
     unload()
-    with tempfile.NamedTemporaryFile(suffix=".ko") as f:
-        f.write(code.replace(old, new))
-        f.flush()
-        p = subprocess.run(["insmod", f.name], capture_output=True, text=True,
-                           check=False)
-    assert p.returncode, "it loads"
-    lines = [line for line in ka.run("dmesg").splitlines()
-             if f"{MODULE}: cannot load" in line]
-    assert lines and re.search(says, lines[-1]), lines
-    nothing_left()
-    load()
+    try:
+        with tempfile.NamedTemporaryFile(suffix=".ko") as f:
+            f.write(code.replace(old, new))
+            f.flush()
+            p = subprocess.run(["insmod", f.name], capture_output=True,
+                               text=True, check=False)
+        assert p.returncode, "it loads"
+        log = ka.run("dmesg").splitlines()
+        lines = [line for line in log if f"{MODULE}: cannot load" in line]
+        assert lines and re.search(says, lines[-1]), (p.stderr, log[-5:])
+        nothing_left()
+    finally:
+        load()
 
 
 def test_refuses_without_its_probe_hook():

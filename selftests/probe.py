@@ -7,7 +7,6 @@ import contextlib
 import os
 import socket
 import struct
-import subprocess
 import time
 
 import ka
@@ -148,12 +147,32 @@ def test_dead_by_user_timeout():
 
 
 def test_unreachable():
+    """An ICMP error for an ACK of ours stays the last word."""
     for family in BOTH:
-        with probing(family, verdict="reject with icmpx host-unreachable",
-                     cnt=3) as (c, _, a, _b):
+        with ka.wire() as (c, s):
+            (a, b), = ka.pair(c, s, family)
+            s.drop("prerouting", "reject with icmpx host-unreachable")
+            b.send(b"x")
+            assert a.recv(1) == b"x"
+            s.drop("output", table="mute")
+            ka.keepalive(a, 2, 3, 3)
             assert dead(a, 30) == "EHOSTUNREACH"
             ka.expect(c, probes_sent=3, probes_lost=3, conns_dead=1,
                       conns_unreachable=1)
+            a.close()
+            b.close()
+
+
+def test_unreachable_for_a_probe_is_no_word():
+    """A probe's sequence number is out of window (SND.UNA - 1): TCP ignores
+    an ICMP error for it."""
+    for family in BOTH:
+        with probing(family, verdict="reject with icmpx host-unreachable",
+                     cnt=3) as (c, _, a, _b):
+            assert dead(a, 30) == "ETIMEDOUT"
+            ka.expect(c, probes_sent=3, probes_lost=3, conns_dead=1,
+                      conns_unreachable=0)
+            assert c.mib("OutOfWindowIcmps") == 3
 
 
 def test_abandoned_retransmission_runs_out():
@@ -312,9 +331,9 @@ def test_lost_by_local_drop():
 def test_namespace_gone():
     """The namespace goes with a probe out, kept only by an orphan."""
     with probing(intvl=600) as (c, _, a, _b):
+        c.sysctl("net.ipv4.tcp_orphan_retries", 1)
         a.close()
-        run = subprocess.run
-        run(["ip", "netns", "del", c.name], check=True)
+        ka.run("ip", "netns", "del", c.name)
         assert not os.path.exists("/run/netns/" + c.name)
 
 
@@ -330,7 +349,7 @@ def test_max_conns():
             with ka.wire() as (c, s):
                 socks = ka.pair(c, s, n=10)
                 for a, _ in socks:
-                    ka.keepalive(a, 1, 1, 3)
+                    ka.keepalive(a, 5, 1, 3)
                 ka.expect(c, 10, probes_answered=10, probes_pending=0,
                           conns_tracked=1, conns_untracked=9)
                 s.drop("prerouting")

@@ -18,10 +18,12 @@ vm_boot() {
 	prepare
 	local pid result=0
 	timeout -k 5 "$timeout" "${qemu[@]}" -chardev "file,id=output,path=$tmp/output" \
-		-device virtserialport,chardev=output,nr=1 </dev/null >"$tmp/qemu" 2>&1 &
+		-device 'virtserialport,chardev=output,nr=1' </dev/null >"$tmp/qemu" 2>&1 &
 	pid=$!
 	running=$pid
-	tail -n +1 -f -s 0.1 --pid="$pid" "$tmp/output" || true
+	# In the background too: a signal is looked at during `wait`, not while a program runs.
+	tail -n +1 -f -s 0.1 --pid="$pid" "$tmp/output" &
+	wait $! || true
 	{ wait "$pid" || result=$?; } 2>/dev/null
 	running=
 	collect
@@ -34,6 +36,7 @@ vm_shell() {
 	[ -t 0 ] || die "shell: not a terminal"
 	prepare
 	terminal=$(stty -g)
+	step "booting (some 10 s)"
 	"${qemu[@]}" -chardev stdio,id=output,signal=off -device virtconsole,chardev=output,nr=0 || true
 	collect
 	if grep -qE "$complaints" "$tmp/log"; then show_complaint; fi
@@ -236,7 +239,7 @@ show_complaint() {
 }
 
 clean() {
-	if [ -n "$running" ]; then kill "$running" 2>/dev/null; fi
-	if [ -n "$terminal" ]; then stty "$terminal"; fi
+	if [ -n "$running" ]; then kill "$running" 2>/dev/null || true; fi
+	if [ -n "$terminal" ]; then stty "$terminal" || true; fi
 	rm -rf "$tmp"
 }
