@@ -59,7 +59,7 @@ test_namespaces_that_are_none() {
 	golden 1 'kactl: no network namespace "nope": neither a name under /run/netns, a PID nor a path' \
 		-n nope policy
 	refused 1 "/etc/passwd" "$KACTL" -n /etc/passwd policy
-	refused 2 "netns" "$KACTL" -n
+	refused 2 "missing -n" "$KACTL" -n
 }
 
 test_no_privilege() {
@@ -128,7 +128,7 @@ test_watch_is_an_object_a_line() {
 	local ns lines
 
 	new_netns ns
-	lines=$(timeout -s INT 2 "$KACTL" -n "$ns" -j stats --watch 0.4)
+	lines=$(timeout --preserve-status -s INT 2 "$KACTL" -n "$ns" -j stats --watch 0.4)
 	is "status at Ctrl-C" 0 $?
 	[ "$(wc -l <<<"$lines")" -ge 3 ] || fail "too few lines: $lines"
 	while read -r line; do
@@ -154,7 +154,7 @@ test_namespace_by_name_pid_and_path() {
 	new_netns ns
 	"$KACTL" -n "$ns" policy set time 61
 	"$KACTL" -n "/run/netns/$ns" policy set intvl 11
-	in_ns "$ns" sleep 1000 &
+	ip netns exec "$ns" sleep 1000 &
 	pid=$!
 	poll 5 test "/proc/$pid/ns/net" -ef "/run/netns/$ns"
 	"$KACTL" -n "$pid" policy set probes 3 || fail "by PID"
@@ -187,7 +187,7 @@ test_all_namespaces() {
 test_closed_and_full_output() {
 	"$KACTL" policy >/dev/full 2>/dev/null
 	is "status on a full disk" 1 $?
-	refused 1 "No space" sh -c "$KACTL -j policy 2>&1 >/dev/full >&2"
+	refused 1 "No space" sh -c "$KACTL policy >/dev/full"
 	"$KACTL" policy >&- 2>/dev/null
 	is "status on a closed output" 1 $?
 }

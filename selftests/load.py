@@ -46,10 +46,11 @@ def refused(old, new, says):
         raise ka.Skip(f"{path} is compressed")
     unload()
     try:
-        with tempfile.NamedTemporaryFile(suffix=".ko") as f:
-            f.write(code.replace(old, new))
-            f.flush()
-            p = subprocess.run(["insmod", f.name], capture_output=True,
+        with tempfile.TemporaryDirectory() as folder:
+            other = os.path.join(folder, "other.ko")
+            with open(other, "wb") as f:
+                f.write(code.replace(old, new))
+            p = subprocess.run(["insmod", other], capture_output=True,
                                text=True, check=False)
         assert p.returncode, "it loads"
         log = ka.run("dmesg").splitlines()
