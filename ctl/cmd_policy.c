@@ -198,7 +198,8 @@ static const struct verb verbs[] = {
 		.name	= "set",
 		.args	= "[time N] [intvl N] [probes N] [enforce on|off] [inherit on|off]",
 		.run	= policy_set,
-		.help	= "Change the fields that are given, all of them or, if one is refused, none.\n"
+		.help	= "Change the fields that are given, all of them or,\n"
+			  "if one is refused, none.\n"
 			  "  time     seconds idle before the first probe, 1 to 32767;\n"
 			  "           the sysctl net.ipv4.tcp_keepalive_time\n"
 			  "  intvl    seconds between unanswered probes, 1 to 32767;\n"
@@ -213,8 +214,8 @@ static const struct verb verbs[] = {
 		.name	= "reset",
 		.args	= "",
 		.run	= policy_reset,
-		.help	= "Put time, intvl and probes back to what they were before they were set,\n"
-			  "and enforce and inherit to off.\n",
+		.help	= "Put time, intvl and probes back to what they were before\n"
+			  "they were set, and enforce and inherit to off.\n",
 	}, { 0 }
 };
 

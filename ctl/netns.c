@@ -296,7 +296,8 @@ static enum status all_netns(bool change, enum status (*fn)(void *arg),
 	walk_processes(&w);
 	free(w.seen);
 	if (w.missed && w.status != ST_NO_MODULE)
-		warn("warning: other network namespaces are left out: it takes privilege to enter them");
+		warn("warning: other network namespaces are left out: "
+		     "it takes privilege to enter them");
 	if (w.done && w.status && w.status != ST_NO_MODULE)
 		return ST_REFUSED;
 	return w.status;

@@ -125,7 +125,7 @@ static void json_add(const char *name, struct json_object *value)
 static void text_add(const char *name, const char *value, const char *gloss)
 {
 	out_text("%s%-*s%s ", ka.color ? "\033[36m" : "", NAME_WIDTH, name,
-	       ka.color ? "\033[0m" : "");
+		 ka.color ? "\033[0m" : "");
 	if (gloss && *gloss)
 		out_text("%-*s  %s\n", VALUE_WIDTH, value, gloss);
 	else

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Records of connections that have been probed, found by socket, and the watch
- * over those that owe an answer.
+ * Records of connections that have been probed, found by socket.
  *
- * Locks, outermost first: the socket's; then a hash chain's or a namespace's
- * watch_lock, never both. Those two are raw: the hooks run with preemption off
- * even on a kernel with PREEMPT_RT.
+ * Locks, outermost first: the socket's; then a hash chain's or the watch's,
+ * never both. Those two are raw: the hooks run with preemption off even on a
+ * kernel with PREEMPT_RT.
  */
 #include <linux/hash.h>
-#include <linux/jiffies.h>
 #include <linux/llist.h>
 #include <linux/rculist.h>
 #include <linux/slab.h>
@@ -18,16 +16,16 @@
 #include "conn.h"
 #include "net.h"
 #include "probe.h"
+#include "watch.h"
 
 #define CONN_HASH_BITS	15
 #define CONN_LOCK_BITS	8
 
-/* Half of the 100 ms in which an answer is to be counted, less the wait. */
-#define CONN_WATCH_PERIOD	(HZ / 25)
-/* Records looked at under one hold of watch_lock. */
-#define CONN_WATCH_BATCH	32
-/* Records in reserve on each CPU, for when memory cannot be had at once. */
-#define CONN_RESERVE		16
+/*
+ * Records in reserve on each CPU, for when memory cannot be had at once: now and
+ * then, or with PREEMPT_RT always, and for a burst of timers.
+ */
+#define CONN_RESERVE	(IS_ENABLED(CONFIG_PREEMPT_RT) ? 512 : 16)
 
 unsigned int ka_max_conns = 65536;
 unsigned int ka_max_conns_total = 262144;
@@ -71,7 +69,8 @@ static struct ka_conn *conn_reserve_take(void)
 	struct conn_reserve *r = this_cpu_ptr(&conn_reserve);
 	struct llist_node *n = llist_del_first(&r->free);
 
-	schedule_work(&conn_reserve_work);
+	if (atomic_read(&r->n) < CONN_RESERVE / 2)
+		queue_work(system_unbound_wq, &conn_reserve_work);
 	if (!n)
 		return NULL;
 	atomic_dec(&r->n);
@@ -171,6 +170,19 @@ struct ka_conn *ka_conn_make(struct ka_net *kn, struct sock *sk)
 }
 
 /**
+ * ka_conn_lasts - is the record to be kept now that nothing is owed?
+ * @c: the record; its socket is locked and BHs are off
+ *
+ * One that no bound left room for lasts from now on if there is room by now.
+ */
+bool ka_conn_lasts(struct ka_conn *c)
+{
+	if (!c->lasting)
+		c->lasting = conn_keep(c->kn);
+	return c->lasting;
+}
+
+/**
  * ka_conn_drop - unlink a record and free it after a grace period
  * @c: the record; nothing is out
  *
@@ -181,7 +193,7 @@ void ka_conn_drop(struct ka_conn *c)
 {
 	u32 slot = conn_slot(c->sk);
 
-	ka_conn_unwatch(c);
+	ka_watch_remove(c);
 	raw_spin_lock(conn_slot_lock(slot));
 	hlist_del_rcu(&c->node);
 	raw_spin_unlock(conn_slot_lock(slot));
@@ -195,129 +207,15 @@ void ka_conn_drop(struct ka_conn *c)
 }
 
 /**
- * ka_conn_watch - look for an answer from now on
- * @c: the record; its socket is locked and BHs are off
- */
-void ka_conn_watch(struct ka_conn *c)
-{
-	struct ka_net *kn = c->kn;
-
-	if (c->watched)
-		return;
-	raw_spin_lock(&kn->watch_lock);
-	list_add_tail(&c->watch, &kn->watch);
-	c->watched = true;
-	kn->watched++;
-	raw_spin_unlock(&kn->watch_lock);
-	queue_delayed_work(system_unbound_wq, &kn->watch_work,
-			   CONN_WATCH_PERIOD);
-}
-
-/**
- * ka_conn_unwatch - it owes no answer any more
- * @c: the record; its socket is locked and BHs are off
- */
-void ka_conn_unwatch(struct ka_conn *c)
-{
-	struct ka_net *kn = c->kn;
-
-	if (!c->watched)
-		return;
-	raw_spin_lock(&kn->watch_lock);
-	list_del(&c->watch);
-	c->watched = false;
-	kn->watched--;
-	raw_spin_unlock(&kn->watch_lock);
-}
-
-/*
- * Pass over up to CONN_WATCH_BATCH of the *left records, longest unseen first,
- * and pick the sockets that seem to have had an answer, with a reference each.
- */
-static unsigned int conn_watch_pick(struct ka_net *kn, unsigned int *left,
-				    struct sock **heard)
-{
-	unsigned int i, n = 0;
-
-	raw_spin_lock_bh(&kn->watch_lock);
-	for (i = 0; *left && i < CONN_WATCH_BATCH; i++, --*left) {
-		struct ka_conn *c;
-
-		c = list_first_entry_or_null(&kn->watch, struct ka_conn, watch);
-		if (!c) {
-			*left = 0;
-			break;
-		}
-		list_move_tail(&c->watch, &kn->watch);
-		if (ka_probe_maybe_answered(c)) {
-			sock_hold(c->sk);
-			heard[n++] = c->sk;
-		}
-	}
-	raw_spin_unlock_bh(&kn->watch_lock);
-	return n;
-}
-
-/* A socket that a process has locked is left to the next pass. */
-static void conn_watch_look(struct ka_net *kn, struct sock *sk)
-{
-	local_bh_disable();
-	bh_lock_sock(sk);
-	if (!sock_owned_by_user(sk)) {
-		struct ka_conn *c;
-
-		rcu_read_lock();
-		c = ka_conn_find(kn, sk);
-		if (c)
-			ka_probe_look(c);
-		rcu_read_unlock();
-	}
-	bh_unlock_sock(sk);
-	local_bh_enable();
-	sock_put(sk);
-}
-
-static void conn_watch_work(struct work_struct *work)
-{
-	struct ka_net *kn = container_of(to_delayed_work(work), struct ka_net,
-					 watch_work);
-	unsigned long start = jiffies;
-	unsigned int left = READ_ONCE(kn->watched);
-
-	while (left) {
-		struct sock *heard[CONN_WATCH_BATCH];
-		unsigned int n = conn_watch_pick(kn, &left, heard);
-
-		while (n)
-			conn_watch_look(kn, heard[--n]);
-		cond_resched();
-	}
-
-	/* However many there are, at most a fifth of one CPU goes into this. */
-	if (READ_ONCE(kn->watched))
-		queue_delayed_work(system_unbound_wq, &kn->watch_work,
-				   max_t(unsigned long, CONN_WATCH_PERIOD,
-					 4 * (jiffies - start)));
-}
-
-void ka_conn_net_init(struct ka_net *kn)
-{
-	raw_spin_lock_init(&kn->watch_lock);
-	INIT_LIST_HEAD(&kn->watch);
-	INIT_DELAYED_WORK(&kn->watch_work, conn_watch_work);
-}
-
-/**
  * ka_conn_net_exit - drop the records of a namespace that goes
  * @kn: the namespace; no hook is inside any more
  *
- * A kernel socket does not hold its namespace, so some may be left.
+ * A kernel socket does not hold its namespace, so some may be left, or in the
+ * hands of the watch. May sleep.
  */
 void ka_conn_net_exit(struct ka_net *kn)
 {
 	u32 slot;
-
-	cancel_delayed_work_sync(&kn->watch_work);
 
 	for (slot = 0; slot < BIT(CONN_HASH_BITS); slot++) {
 		struct ka_conn *c;
@@ -333,6 +231,7 @@ void ka_conn_net_exit(struct ka_net *kn)
 		local_bh_enable();
 		cond_resched();
 	}
+	ka_watch_flush();
 }
 
 int ka_conn_init(void)
@@ -354,6 +253,7 @@ void ka_conn_exit(void)
 {
 	int cpu;
 
+	ka_watch_exit();
 	cancel_work_sync(&conn_reserve_work);
 	for_each_possible_cpu(cpu) {
 		struct conn_reserve *r = per_cpu_ptr(&conn_reserve, cpu);

@@ -14,8 +14,7 @@ struct ka_net;
  * struct ka_conn - the record of a connection that has been probed
  * @node: in its hash chain; written under the chain's lock, read under RCU
  * @free: or in a CPU's reserve
- * @watch: in the namespace's list of those that owe an answer; under
- *	watch_lock
+ * @watch: in the list of those that owe an answer; under the watch's lock
  * @rcu: to be freed by
  * @sk: the connection's socket; the record holds a reference on it
  * @kn: its namespace
@@ -25,7 +24,7 @@ struct ka_net;
  * @out: segments of the probe that is out, 0 if none is
  * @lasting: counted in tracked and kept until the connection ends; otherwise,
  *	a bound being reached, until it owes no answer
- * @watched: on the watch list; under watch_lock
+ * @watched: on that list; likewise
  *
  * Made, changed and unlinked with the socket locked, or where no hook can run
  * any more. The watch reads @rcv_tstamp and @lrcvtime without it, as a hint.
@@ -52,11 +51,9 @@ extern unsigned int ka_max_conns_total;
 
 struct ka_conn *ka_conn_find(struct ka_net *kn, const struct sock *sk);
 struct ka_conn *ka_conn_make(struct ka_net *kn, struct sock *sk);
+bool ka_conn_lasts(struct ka_conn *c);
 void ka_conn_drop(struct ka_conn *c);
-void ka_conn_watch(struct ka_conn *c);
-void ka_conn_unwatch(struct ka_conn *c);
 
-void ka_conn_net_init(struct ka_net *kn);
 void ka_conn_net_exit(struct ka_net *kn);
 int ka_conn_init(void);
 void ka_conn_exit(void);

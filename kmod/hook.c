@@ -3,8 +3,9 @@
  * Where TCP calls in. This file knows TCP's insides and tells probe.c and
  * enforce.c what happened; it keeps nothing itself.
  *
- * Every hook runs with the socket locked: by the keepalive timer or the
- * receive path in softirq, or by a process. None may sleep.
+ * A hook runs with the socket locked, by the keepalive timer or the receive path
+ * in softirq, or by a process; but for sockets that never were established and
+ * are put down unlocked, which have no record. None may sleep.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -27,20 +28,41 @@ static struct ka_net *hook_net(const struct sock *sk)
 {
 	struct ka_net *kn = ka_net(sock_net(sk));
 
-	return READ_ONCE(kn->going) ? NULL : kn;
+	return kn && !READ_ONCE(kn->going) ? kn : NULL;
 }
 
 /*
- * Did the keepalive timer close it? The timer is then the one that runs, thus
- * not pending, everything sent has been acknowledged, and the error is the one
- * that tcp_write_err() chooses. An RST or a tcp_abort() that comes while the
- * timer waits for the socket's lock brings an error of its own;
- * retransmission that runs out has something unacknowledged.
+ * Keep to this CPU, and its softirqs out: counters and records are changed
+ * there too. A tracepoint may be hit with preemption off, where PREEMPT_RT's
+ * local_bh_disable() does not nest well; there softirqs are threads, and
+ * preemption off keeps them out.
  */
-static bool hook_by_keepalive(const struct sock *sk, int oldstate)
+static void hook_enter(void)
 {
-	return sk->sk_err &&
-	       sk->sk_err == (sk->sk_err_soft ?: ETIMEDOUT) &&
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		preempt_disable();
+	else
+		local_bh_disable();
+}
+
+static void hook_leave(void)
+{
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		preempt_enable();
+	else
+		local_bh_enable();
+}
+
+/*
+ * Did the keepalive timer close it, with the error @err? The timer is then the
+ * one that runs, thus not pending, everything sent has been acknowledged, and
+ * the error is the one that tcp_write_err() chooses. An RST or a tcp_abort()
+ * that comes while the timer waits for the socket's lock brings an error of its
+ * own; retransmission that runs out has something unacknowledged.
+ */
+static bool hook_by_keepalive(const struct sock *sk, int oldstate, int err)
+{
+	return err && err == (READ_ONCE(sk->sk_err_soft) ?: ETIMEDOUT) &&
 	       sock_flag(sk, SOCK_KEEPOPEN) &&
 	       !timer_pending(ka_keepalive_timer(sk)) &&
 	       tcp_sk(sk)->snd_una == tcp_sk(sk)->write_seq &&
@@ -58,31 +80,45 @@ static void hook_set_state(void *unused, const struct sock *csk,
 	    sk->sk_protocol != IPPROTO_TCP)
 		return;
 
-	local_bh_disable();
 	rcu_read_lock();
 	kn = hook_net(sk);
 	if (!kn)
 		goto out;
-	if (newstate == TCP_ESTABLISHED)
-		ka_enforce_new(kn, sk);
-	else
-		ka_probe_closed(kn, sk, hook_by_keepalive(sk, oldstate));
+	if (newstate == TCP_ESTABLISHED) {
+		if (READ_ONCE(kn->enforce)) {
+			hook_enter();
+			ka_enforce_new(kn, sk, oldstate == TCP_SYN_RECV);
+			hook_leave();
+		}
+	} else {
+		/* A program that asks for SO_ERROR clears it without the lock. */
+		int err = READ_ONCE(sk->sk_err);
+
+		if (err || atomic_read(&kn->records)) {
+			hook_enter();
+			if (hook_by_keepalive(sk, oldstate, err))
+				ka_probe_dead(kn, sk, err != ETIMEDOUT);
+			else
+				ka_probe_closed(kn, sk);
+			hook_leave();
+		}
+	}
 out:
 	rcu_read_unlock();
-	local_bh_enable();
 }
 
 static void hook_receive_reset(void *unused, struct sock *sk)
 {
 	struct ka_net *kn;
 
-	local_bh_disable();
 	rcu_read_lock();
 	kn = hook_net(sk);
-	if (kn)
+	if (kn) {
+		hook_enter();
 		ka_probe_reset(kn, sk);
+		hook_leave();
+	}
 	rcu_read_unlock();
-	local_bh_enable();
 }
 
 /* One call of tcp_write_wakeup(), from its entry to its return. */

@@ -77,7 +77,6 @@ static int __net_init main_net_init(struct net *net)
 	err = ka_stats_init(kn);
 	if (err)
 		return err;
-	ka_conn_net_init(kn);
 	ka_policy_init(kn);
 	/* Loading calls this for every namespace there is, as modprobe. */
 	if (READ_ONCE(main_loaded))

@@ -3,10 +3,9 @@
 #define KA_NET_H
 
 #include <linux/atomic.h>
+#include <linux/cache.h>
 #include <linux/device.h>
-#include <linux/list.h>
 #include <linux/mutex.h>
-#include <linux/spinlock.h>
 #include <linux/workqueue.h>
 #include <net/net_namespace.h>
 #include <net/netns/generic.h>
@@ -19,10 +18,12 @@
  * @net: the namespace
  * @going: the namespace or the module is leaving, hooks stay out; set before
  *	a grace period, after which no hook is inside
- * @policy_lock: serialises the policy's writers, and its events
- * @sysctl: what was found in and put into the sysctls; under @policy_lock
  * @enforce: see &struct ka_policy; written under @policy_lock, read by anyone
  * @inherit: likewise
+ * @records: records of this namespace's connections, lasting or not; what
+ *	precedes it and itself is what opening and closing a connection reads
+ * @policy_lock: serialises the policy's writers, and its events
+ * @sysctl: what was found in and put into the sysctls; under @policy_lock
  * @policy_seq: number of the last policy event; under @policy_lock
  * @stats: per-CPU counters
  * @mib_base: TcpExtTCPKeepAlive less the probes seen, when counting began;
@@ -30,12 +31,7 @@
  * @unseen: probes known not to have been seen; under @unseen_lock
  * @unseen_lock: one reader at a time finds out about unseen probes
  * @pending: probes that are out
- * @records: records of this namespace's connections, lasting or not
- * @tracked: those that last
- * @watch_lock: protects @watch and @watched; inside a socket's lock
- * @watch: records whose connection owes an answer
- * @watched: how many
- * @watch_work: looks at them for an answer
+ * @tracked: records that last
  * @dev: /sys/class/tcp_keepalive/netns
  * @own_work: gives it to the namespace's root, once there is one
  * @own_tries: how often that work has looked
@@ -43,26 +39,20 @@
 struct ka_net {
 	struct net		*net;
 	bool			going;
+	bool			enforce;
+	bool			inherit;
+	atomic_t		records;
 
 	struct mutex		policy_lock;
 	struct ka_sysctl	sysctl[KA_NSYSCTLS];
-	bool			enforce;
-	bool			inherit;
 	u32			policy_seq;
 
 	struct ka_stats __percpu *stats;
-	u64			mib_base;
+	unsigned long		mib_base;
 	u64			unseen;
 	struct mutex		unseen_lock;
-	atomic_t		pending;
-
-	atomic_t		records;
+	atomic_t		pending ____cacheline_aligned_in_smp;
 	atomic_t		tracked;
-
-	raw_spinlock_t		watch_lock;
-	struct list_head	watch;
-	unsigned int		watched;
-	struct delayed_work	watch_work;
 
 	struct device		*dev;
 	struct delayed_work	own_work;

@@ -60,7 +60,7 @@ static int policy_put(struct sk_buff *skb, const struct ka_net *kn,
 			  p->v[KA_POLICY_INHERIT]);
 }
 
-/* Made before anything is changed: what fails for memory has changed nothing. */
+/* Made before anything is changed: what is refused has changed nothing. */
 static struct sk_buff *reply_new(struct genl_info *info, void **hdr)
 {
 	struct sk_buff *skb = genlmsg_new(NLMSG_DEFAULT_SIZE, GFP_KERNEL);
@@ -103,24 +103,34 @@ static void policy_parse(struct nlattr **a, struct ka_policy *p)
 	}
 }
 
-static int policy_get(struct sk_buff *skb, struct genl_info *info)
+/* Do @fn to the namespace's policy, and reply with what it leaves in @p. */
+static int policy_reply(struct genl_info *info, struct ka_policy *p,
+			void (*fn)(struct ka_net *kn, struct ka_policy *p))
 {
 	struct ka_net *kn = ka_net(genl_info_net(info));
-	struct ka_policy p;
+	struct sk_buff *skb;
 	void *hdr;
+	int err;
 
 	skb = reply_new(info, &hdr);
 	if (!skb)
 		return -ENOMEM;
-	ka_policy_get(kn, &p);
-	return reply_send(info, skb, hdr, policy_put(skb, kn, &p));
+	fn(kn, p);
+	err = reply_send(info, skb, hdr, policy_put(skb, kn, p));
+	/* What is changed is changed, be the asker's buffer full or not. */
+	return fn == ka_policy_get ? err : 0;
+}
+
+static int policy_get(struct sk_buff *skb, struct genl_info *info)
+{
+	struct ka_policy p;
+
+	return policy_reply(info, &p, ka_policy_get);
 }
 
 static int policy_set(struct sk_buff *skb, struct genl_info *info)
 {
-	struct ka_net *kn = ka_net(genl_info_net(info));
 	struct ka_policy p;
-	void *hdr;
 
 	policy_parse(info->attrs, &p);
 	if (!p.given) {
@@ -128,25 +138,18 @@ static int policy_set(struct sk_buff *skb, struct genl_info *info)
 			       "give one or more of time, intvl, probes, enforce, inherit");
 		return -EINVAL;
 	}
-	skb = reply_new(info, &hdr);
-	if (!skb)
-		return -ENOMEM;
-	ka_policy_set(kn, &p);
-	return reply_send(info, skb, hdr, policy_put(skb, kn, &p));
+	return policy_reply(info, &p, ka_policy_set);
 }
 
 static int policy_reset(struct sk_buff *skb, struct genl_info *info)
 {
-	struct ka_net *kn = ka_net(genl_info_net(info));
 	struct ka_policy p;
-	void *hdr;
 
-	skb = reply_new(info, &hdr);
-	if (!skb)
-		return -ENOMEM;
-	ka_policy_reset(kn, &p);
-	return reply_send(info, skb, hdr, policy_put(skb, kn, &p));
+	return policy_reply(info, &p, ka_policy_reset);
 }
+
+static_assert(TCP_KEEPALIVE_A_STATS_PROBES_SENT + KA_NSTATS - 1 ==
+	      TCP_KEEPALIVE_A_STATS_MAX);
 
 static int stats_get(struct sk_buff *skb, struct genl_info *info)
 {
@@ -220,6 +223,7 @@ void ka_netlink_policy_changed(struct ka_net *kn, const struct ka_policy *p,
 {
 	struct sk_buff *skb;
 	void *hdr;
+	u64 now;
 
 	if (!genl_has_listeners(&family, kn->net, GRP_POLICY))
 		return;
@@ -227,10 +231,11 @@ void ka_netlink_policy_changed(struct ka_net *kn, const struct ka_policy *p,
 	if (!skb)
 		return;
 	hdr = genlmsg_put(skb, 0, 0, &family, 0, TCP_KEEPALIVE_CMD_POLICY_NTF);
+	now = ktime_get_real_ns();
 	if (!hdr || policy_put(skb, kn, p) ||
 	    nla_put_u32(skb, TCP_KEEPALIVE_A_POLICY_SEQ, seq) ||
-	    nla_put_u64_64bit(skb, TCP_KEEPALIVE_A_POLICY_AT,
-			      ktime_get_real_ns(), TCP_KEEPALIVE_A_POLICY_PAD)) {
+	    nla_put_u64_64bit(skb, TCP_KEEPALIVE_A_POLICY_AT, now,
+			      TCP_KEEPALIVE_A_POLICY_PAD)) {
 		nlmsg_free(skb);
 		return;
 	}

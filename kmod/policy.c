@@ -50,42 +50,60 @@ static int policy_read(const struct ka_net *kn, enum ka_policy_field field)
 	}
 }
 
-/* Under policy_lock. */
-static void policy_write(struct ka_net *kn, enum ka_policy_field field, int v)
+/* Write a sysctl; what it held. */
+static int policy_swap(struct ka_net *kn, enum ka_policy_field field, int v)
 {
 	struct netns_ipv4 *ipv4 = &kn->net->ipv4;
 
 	switch (field) {
 	case KA_POLICY_TIME:
-		WRITE_ONCE(ipv4->sysctl_tcp_keepalive_time, v * HZ);
-		break;
+		return xchg(&ipv4->sysctl_tcp_keepalive_time, v * HZ) / HZ;
 	case KA_POLICY_INTVL:
-		WRITE_ONCE(ipv4->sysctl_tcp_keepalive_intvl, v * HZ);
-		break;
-	case KA_POLICY_PROBES:
-		WRITE_ONCE(ipv4->sysctl_tcp_keepalive_probes, v);
-		break;
-	case KA_POLICY_ENFORCE:
-		WRITE_ONCE(kn->enforce, v);
-		break;
+		return xchg(&ipv4->sysctl_tcp_keepalive_intvl, v * HZ) / HZ;
 	default:
-		WRITE_ONCE(kn->inherit, v);
+		return xchg(&ipv4->sysctl_tcp_keepalive_probes, v);
 	}
 }
 
-/* Under policy_lock. */
+/* Write a sysctl if it still holds @was. */
+static void policy_swap_back(struct ka_net *kn, enum ka_policy_field field,
+			     int was, int v)
+{
+	struct netns_ipv4 *ipv4 = &kn->net->ipv4;
+
+	switch (field) {
+	case KA_POLICY_TIME:
+		cmpxchg(&ipv4->sysctl_tcp_keepalive_time, was * HZ, v * HZ);
+		break;
+	case KA_POLICY_INTVL:
+		cmpxchg(&ipv4->sysctl_tcp_keepalive_intvl, was * HZ, v * HZ);
+		break;
+	default:
+		cmpxchg(&ipv4->sysctl_tcp_keepalive_probes, was, v);
+	}
+}
+
+/* Under policy_lock, which the sysctls' other writers do not take. */
 static void policy_put(struct ka_net *kn, enum ka_policy_field field, int v)
 {
-	if (field < KA_NSYSCTLS) {
-		struct ka_sysctl *s = &kn->sysctl[field];
-		int now = policy_read(kn, field);
+	struct ka_sysctl *s;
+	int was;
 
-		if (!s->held || now != s->put)
-			s->found = now;
+	switch (field) {
+	case KA_POLICY_ENFORCE:
+		WRITE_ONCE(kn->enforce, v);
+		return;
+	case KA_POLICY_INHERIT:
+		WRITE_ONCE(kn->inherit, v);
+		return;
+	default:
+		s = &kn->sysctl[field];
+		was = policy_swap(kn, field, v);
+		if (!s->held || was != s->put)
+			s->found = was;
 		s->put = v;
 		s->held = true;
 	}
-	policy_write(kn, field, v);
 }
 
 /* Under policy_lock: what somebody else wrote after the module stays. */
@@ -96,8 +114,8 @@ static void policy_put_back(struct ka_net *kn)
 	for (i = 0; i < KA_NSYSCTLS; i++) {
 		struct ka_sysctl *s = &kn->sysctl[i];
 
-		if (s->held && policy_read(kn, i) == s->put)
-			policy_write(kn, i, s->found);
+		if (s->held)
+			policy_swap_back(kn, i, s->put, s->found);
 		s->held = false;
 	}
 	WRITE_ONCE(kn->enforce, false);

@@ -7,7 +7,8 @@
  * watch or the next event, looks at them first.
  *
  * Unless said otherwise the socket is locked here, by the caller or by the
- * process that the hook runs in, and BHs are off under rcu_read_lock().
+ * process that the hook runs in, and BHs are off (with PREEMPT_RT: preemption)
+ * under rcu_read_lock().
  */
 #include <linux/tcp.h>
 #include <net/tcp.h>
@@ -15,6 +16,7 @@
 #include "conn.h"
 #include "net.h"
 #include "probe.h"
+#include "watch.h"
 
 /**
  * ka_probe_maybe_answered - has the peer been heard since the last probe?
@@ -23,9 +25,10 @@
  * Exact with the socket locked, a hint without.
  *
  * Both stamps are needed: the receive fast path notes data in lrcvtime only. A
- * keepalive probe follows at least a second of silence, so an answer always
- * changes one of them. icsk_probes_out would not do: it is 0 after local
- * congestion, and the fast path leaves it alone.
+ * keepalive probe follows a second of silence or more (unless somebody sets
+ * tcp_keepalive_time to 0), so an answer always changes one of them.
+ * icsk_probes_out would not do: it is 0 after local congestion, and the fast
+ * path leaves it alone.
  */
 bool ka_probe_maybe_answered(const struct ka_conn *c)
 {
@@ -59,8 +62,8 @@ bool ka_probe_look(struct ka_conn *c)
 	if (c->lost_in_row)
 		ka_stats_add(c->kn, KA_CONNS_RECOVERED, 1);
 	c->lost_in_row = 0;
-	ka_conn_unwatch(c);
-	if (c->lasting)
+	ka_watch_remove(c);
+	if (ka_conn_lasts(c))
 		return true;
 	ka_conn_drop(c);
 	return false;
@@ -74,12 +77,15 @@ static struct ka_conn *probe_find(struct ka_net *kn, struct sock *sk)
 	return c && ka_probe_look(c) ? c : NULL;
 }
 
-/* Bytes of a bare ACK of this connection at the IP layer. */
+/*
+ * Bytes of a bare ACK of this connection at the IP layer, but for the options
+ * that MPTCP or a BPF program adds to each segment anew.
+ */
 static unsigned int probe_bytes(const struct sock *sk)
 {
 	const struct inet_connection_sock *icsk = inet_csk(sk);
 	const struct tcp_sock *tp = tcp_sk(sk);
-	unsigned int sacks = tp->rx_opt.num_sacks + tp->rx_opt.dsack;
+	unsigned int sacks = tp->rx_opt.num_sacks;
 	unsigned int tcp = tp->tcp_header_len;
 
 	if (sacks) {
@@ -133,7 +139,7 @@ void ka_probe_sent(struct ka_net *kn, struct sock *sk, unsigned int built,
 		atomic_add(built, &kn->pending);
 		WRITE_ONCE(c->rcv_tstamp, tcp_sk(sk)->rcv_tstamp);
 		WRITE_ONCE(c->lrcvtime, inet_csk(sk)->icsk_ack.lrcvtime);
-		ka_conn_watch(c);
+		ka_watch_add(c);
 	}
 	ka_stats_add(kn, KA_PROBES_SENT, built);
 	ka_stats_add(kn, KA_PROBE_BYTES, built * probe_bytes(sk));
@@ -157,27 +163,41 @@ void ka_probe_reset(struct ka_net *kn, struct sock *sk)
 	ka_stats_add(kn, KA_CONNS_RESET, 1);
 }
 
+static void probe_end(struct ka_conn *c, enum ka_stat fate)
+{
+	if (c->out)
+		probe_settle(c, fate);
+	ka_conn_drop(c);
+}
+
 /**
- * ka_probe_closed - the connection ends
+ * ka_probe_dead - the keepalive timer closes the connection
  * @kn: the socket's namespace
  * @sk: the socket
- * @by_keepalive: its keepalive timer closed it
+ * @unreachable: with an error that it was told of, not for silence alone
  */
-void ka_probe_closed(struct ka_net *kn, struct sock *sk, bool by_keepalive)
+void ka_probe_dead(struct ka_net *kn, struct sock *sk, bool unreachable)
 {
 	struct ka_conn *c = probe_find(kn, sk);
 
-	if (by_keepalive) {
-		ka_stats_add(kn, KA_CONNS_DEAD, 1);
-		if (sk->sk_err != ETIMEDOUT)
-			ka_stats_add(kn, KA_CONNS_UNREACHABLE, 1);
-	}
-	if (!c)
-		return;
-	if (c->out)
-		probe_settle(c, by_keepalive ? KA_PROBES_LOST :
-					       KA_PROBES_ABANDONED);
-	ka_conn_drop(c);
+	ka_stats_add(kn, KA_CONNS_DEAD, 1);
+	if (unreachable)
+		ka_stats_add(kn, KA_CONNS_UNREACHABLE, 1);
+	if (c)
+		probe_end(c, KA_PROBES_LOST);
+}
+
+/**
+ * ka_probe_closed - the connection ends for another reason
+ * @kn: the socket's namespace
+ * @sk: the socket
+ */
+void ka_probe_closed(struct ka_net *kn, struct sock *sk)
+{
+	struct ka_conn *c = probe_find(kn, sk);
+
+	if (c)
+		probe_end(c, KA_PROBES_ABANDONED);
 }
 
 /**
@@ -188,7 +208,5 @@ void ka_probe_closed(struct ka_net *kn, struct sock *sk, bool by_keepalive)
  */
 void ka_probe_abandon(struct ka_conn *c)
 {
-	if (c->out)
-		probe_settle(c, KA_PROBES_ABANDONED);
-	ka_conn_drop(c);
+	probe_end(c, KA_PROBES_ABANDONED);
 }

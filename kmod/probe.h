@@ -11,7 +11,8 @@ struct sock;
 void ka_probe_sent(struct ka_net *kn, struct sock *sk, unsigned int built,
 		   int ret);
 void ka_probe_reset(struct ka_net *kn, struct sock *sk);
-void ka_probe_closed(struct ka_net *kn, struct sock *sk, bool by_keepalive);
+void ka_probe_dead(struct ka_net *kn, struct sock *sk, bool unreachable);
+void ka_probe_closed(struct ka_net *kn, struct sock *sk);
 void ka_probe_abandon(struct ka_conn *c);
 
 bool ka_probe_maybe_answered(const struct ka_conn *c);

@@ -58,7 +58,9 @@ static u64 stats_mib(const struct ka_net *kn)
 	unsigned long mib = snmp_fold_field(kn->net->mib.net_statistics,
 					    LINUX_MIB_TCPKEEPALIVE);
 
-	return mib - kn->mib_base;
+	/* As wide as the MIB itself, so that both wrap alike. */
+	mib -= kn->mib_base;
+	return mib;
 }
 
 /**

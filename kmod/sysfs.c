@@ -136,10 +136,11 @@ static void sysfs_get_ownership(struct device *dev, kuid_t *uid, kgid_t *gid)
 
 /*
  * A namespace made in one step with its user namespace has no root yet: the
- * map is written next. The device is given to it as soon as it has one.
+ * map is written next. The device is given to it soon after; where there is no
+ * map after 10 s there will be none.
  */
-#define SYSFS_OWN_PERIOD	(HZ / 20)
-#define SYSFS_OWN_TRIES		200
+#define SYSFS_OWN_WAIT		(HZ / 50)
+#define SYSFS_OWN_TRIES		9
 
 static bool sysfs_owned(const struct ka_net *kn)
 {
@@ -154,13 +155,13 @@ static void sysfs_own(struct work_struct *work)
 	kuid_t uid;
 	kgid_t gid;
 
-	if (sysfs_owned(kn)) {
-		net_ns_get_ownership(kn->net, &uid, &gid);
-		device_change_owner(kn->dev, uid, gid);
-	} else if (++kn->own_tries < SYSFS_OWN_TRIES) {
+	if (!sysfs_owned(kn) && ++kn->own_tries < SYSFS_OWN_TRIES) {
 		queue_delayed_work(system_power_efficient_wq, &kn->own_work,
-				   SYSFS_OWN_PERIOD);
+				   SYSFS_OWN_WAIT << kn->own_tries);
+		return;
 	}
+	net_ns_get_ownership(kn->net, &uid, &gid);
+	device_change_owner(kn->dev, uid, gid);
 }
 
 static void sysfs_release(struct device *dev)
@@ -190,6 +191,7 @@ static int __net_init sysfs_net_init(struct net *net)
 	dev_set_drvdata(dev, kn);
 	/* udev need not hear of every namespace. */
 	dev_set_uevent_suppress(dev, true);
+	device_set_pm_not_required(dev);
 
 	err = dev_set_name(dev, "netns");
 	if (!err)
@@ -202,7 +204,7 @@ static int __net_init sysfs_net_init(struct net *net)
 	INIT_DELAYED_WORK(&kn->own_work, sysfs_own);
 	if (!sysfs_owned(kn))
 		queue_delayed_work(system_power_efficient_wq, &kn->own_work,
-				   SYSFS_OWN_PERIOD);
+				   SYSFS_OWN_WAIT);
 	return 0;
 }
 

@@ -388,26 +388,5 @@ def test_default_policy():
         b.close()
 
 
-def test_enforced():
-    """Keepalive for programs that never asked, on both sides."""
-    for family in BOTH:
-        with ka.wire() as (c, s):
-            for ns in c, s:
-                ns.kactl("policy", "set", "time", "1", "intvl", "1", "enforce",
-                         "on")
-            (a, b), = ka.pair(c, s, family)
-            for ns, sock in (c, a), (s, b):
-                assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
-                ka.poll("a probe", 10, lambda n=ns: n.mib() >= 1)
-                assert ns.stats()["conns_enforced"] == 1
-            # The program's last word.
-            a.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 0)
-            n = c.mib()
-            time.sleep(3)
-            assert c.mib() == n
-            a.close()
-            b.close()
-
-
 if __name__ == "__main__":
     ka.main([v for k, v in list(globals().items()) if k.startswith("test_")])

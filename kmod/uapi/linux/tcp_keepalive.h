@@ -109,14 +109,16 @@ enum tcp_keepalive_a_policy {
  * @TCP_KEEPALIVE_A_STATS_PROBES_FAILED: refused by the local stack in such a
  *	way that TCP does not count them as unanswered (local congestion)
  * @TCP_KEEPALIVE_A_STATS_PROBES_UNSEEN: of those sent, what the module's own
- *	hook did not see: not 0 where kprobes or ftrace were switched off
+ *	hook did not see, or could not follow for want of memory: not 0 where
+ *	kprobes or ftrace were switched off
  * @TCP_KEEPALIVE_A_STATS_PROBES_PENDING: gauge, out now, undecided
  * @TCP_KEEPALIVE_A_STATS_PROBES_NOMEM: never built for want of memory; not in
  *	PROBES_SENT
- * @TCP_KEEPALIVE_A_STATS_PROBE_BYTES: bytes of those probes at the IP layer
+ * @TCP_KEEPALIVE_A_STATS_PROBE_BYTES: bytes of those probes at the IP layer,
+ *	less the options that MPTCP or a BPF program adds
  * @TCP_KEEPALIVE_A_STATS_CONNS_DEAD: connections closed by the keepalive timer
  * @TCP_KEEPALIVE_A_STATS_CONNS_UNREACHABLE: those of CONNS_DEAD whose last word
- *	was an ICMP error
+ *	was an ICMP error (or, with IPv6, want of a route)
  * @TCP_KEEPALIVE_A_STATS_CONNS_RESET: connections that ended by RST while a
  *	probe was out
  * @TCP_KEEPALIVE_A_STATS_CONNS_RECOVERED: connections that answered after at
@@ -128,7 +130,8 @@ enum tcp_keepalive_a_policy {
  * @TCP_KEEPALIVE_A_STATS_CONNS_TRACKED: gauge, connections with a record now
  * @TCP_KEEPALIVE_A_STATS_CONNS_UNTRACKED: connections that began to be probed
  *	and got no record, because max_conns, max_conns_total or memory was
- *	reached
+ *	reached; once for each time that one of them begins, as nothing is kept
+ *	of it in between
  *
  * All but NETNS_INO are u64 and count from the module's load. Always, at every
  * quiet moment: SENT = ANSWERED + LOST + RESET + ABANDONED + FAILED + UNSEEN +
