@@ -7,6 +7,7 @@
 # make help       the rest
 
 VERSION := 0.1
+PREFIX ?= /usr/local
 KDIR ?= /lib/modules/$(shell uname -r)/build
 VM := selftests/vm/vm
 
@@ -25,12 +26,17 @@ modules:
 ctl:
 	$(MAKE) -C ctl VERSION=$(VERSION)
 
-install: all
-	$(MAKE) -C "$(KDIR)" M="$(CURDIR)" INSTALL_MOD_DIR=updates modules_install
-	depmod -a "$$($(MAKE) -s -C "$(KDIR)" kernelrelease)"
-	install -D -m 644 kmod/uapi/linux/tcp_keepalive.h \
-		"$(DESTDIR)$(PREFIX)/include/linux/tcp_keepalive.h"
-	$(MAKE) -C ctl VERSION=$(VERSION) install
+install:
+	@test -e kmod/tcp_keepalive.ko -a -e ctl/kactl || { \
+		echo "make install: nothing is built yet: make" >&2; exit 1; }
+	$(MAKE) -C "$(KDIR)" M="$(CURDIR)" INSTALL_MOD_PATH="$(DESTDIR)" \
+		INSTALL_MOD_DIR=updates modules_install
+	test -n "$(DESTDIR)" || depmod "$$($(MAKE) -s -C "$(KDIR)" kernelrelease)"
+	install -D -m 644 -t "$(DESTDIR)$(PREFIX)/include/linux" \
+		kmod/uapi/linux/tcp_keepalive.h
+	install -D -m 644 -t "$(DESTDIR)$(PREFIX)/share/tcp-keepalive" \
+		kmod/tcp_keepalive.yaml
+	$(MAKE) -C ctl VERSION=$(VERSION) PREFIX="$(PREFIX)" install
 
 clean:
 	rm -rf build
@@ -59,5 +65,4 @@ vm:
 help:
 	@sed -n 's/^# \(make\|sudo\)/  \1/p' Makefile
 
-PREFIX ?= /usr
 .PHONY: all modules ctl install clean demo check bench lint vm help

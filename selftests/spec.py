@@ -11,7 +11,7 @@ import subprocess
 import ka
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-SHARE = "/usr/share/tcp-keepalive/tcp_keepalive.yaml"
+SHARE = "/usr/local/share/tcp-keepalive/tcp_keepalive.yaml"
 SPEC = os.environ.get("KA_SPEC", SHARE)
 HEADER = os.path.join(HERE, "include/linux/tcp_keepalive.h")
 YNL = os.environ.get("KA_YNL", "/usr/src/ynl/tools/net/ynl/cli.py")

@@ -1,0 +1,46 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# What make says where something is missing, and what it installs. KA_TOP is the
+# project's folder.
+# shellcheck source=lib.sh disable=SC2317
+. "$(dirname "$0")/lib.sh"
+
+need_project() {
+	[ -e "${KA_TOP:-}/Kbuild" ] || skip "no project's folder in KA_TOP"
+}
+
+test_modules_without_headers() {
+	need_project
+	refused 2 "linux-headers-$(uname -r) KDIR=/nowhere demo" \
+		make -C "$KA_TOP" modules KDIR=/nowhere
+}
+
+test_install_before_build() {
+	local copy
+
+	need_project
+	copy=$(mktemp -d)
+	cp "$KA_TOP/Makefile" "$KA_TOP/Kbuild" "$copy/"
+	refused 2 "nothing built" make -C "$copy" install
+	rm -r "$copy"
+}
+
+test_tool_without_libraries() {
+	need_project
+	refused 2 "libnl-3-dev libnl-genl-3-dev libjson-c-dev" \
+		make -C "$KA_TOP/ctl" PKG_CONFIG=false
+}
+
+test_installed() {
+	need_project
+	is "module" "/lib/modules/$(uname -r)/updates/kmod/tcp_keepalive.ko" \
+		"$(modinfo -n tcp_keepalive)"
+	modinfo -F alias tcp_keepalive |
+		grep -qx net-pf-16-proto-16-family-tcp_keepalive || fail "no alias"
+	is "license" GPL "$(modinfo -F license tcp_keepalive)"
+	is "version" "$("$KACTL" -V | tr -dc 0-9.)" \
+		"$(modinfo -F version tcp_keepalive)"
+	[ -e /usr/local/include/linux/tcp_keepalive.h ] || fail "no header"
+}
+
+run_tests "$@"
