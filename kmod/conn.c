@@ -102,6 +102,17 @@ static raw_spinlock_t *conn_slot_lock(u32 slot)
 }
 
 /**
+ * ka_conn_maybe - can the socket have a record?
+ * @sk: the socket; if it is locked, no is a sure answer
+ *
+ * For those many that have none: takes no lock, not even RCU.
+ */
+bool ka_conn_maybe(const struct sock *sk)
+{
+	return !hlist_empty(&conn_hash[conn_slot(sk)]);
+}
+
+/**
  * ka_conn_find - find a socket's record
  * @kn: its namespace
  * @sk: the socket; only as an address, but for the record to stay it is locked
@@ -208,10 +219,12 @@ void ka_conn_drop(struct ka_conn *c)
 
 /**
  * ka_conn_net_exit - drop the records of a namespace that goes
- * @kn: the namespace; no hook is inside any more
+ * @kn: the namespace; it is going, and no hook is inside any more
  *
- * A kernel socket does not hold its namespace, so some may be left, or in the
- * hands of the watch. May sleep.
+ * At unload there may be many, else only those of kernel sockets, which do not
+ * hold their namespace. Nobody looks for answers any more: the namespace's
+ * readers are gone, and the watch is stopped or holds those that it visits. May
+ * sleep.
  */
 void ka_conn_net_exit(struct ka_net *kn)
 {
@@ -231,7 +244,6 @@ void ka_conn_net_exit(struct ka_net *kn)
 		local_bh_enable();
 		cond_resched();
 	}
-	ka_watch_flush();
 }
 
 int ka_conn_init(void)
@@ -248,12 +260,11 @@ int ka_conn_init(void)
 	return 0;
 }
 
-/* Hooks and namespaces are gone. */
+/* Hooks, watch and namespaces are gone. */
 void ka_conn_exit(void)
 {
 	int cpu;
 
-	ka_watch_exit();
 	cancel_work_sync(&conn_reserve_work);
 	for_each_possible_cpu(cpu) {
 		struct conn_reserve *r = per_cpu_ptr(&conn_reserve, cpu);

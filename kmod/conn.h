@@ -14,7 +14,8 @@ struct ka_net;
  * struct ka_conn - the record of a connection that has been probed
  * @node: in its hash chain; written under the chain's lock, read under RCU
  * @free: or in a CPU's reserve
- * @watch: in the list of those that owe an answer; under the watch's lock
+ * @watch: in the namespace's list of those that owe an answer; under
+ *	watch_lock
  * @rcu: to be freed by
  * @sk: the connection's socket; the record holds a reference on it
  * @kn: its namespace
@@ -49,6 +50,7 @@ struct ka_conn {
 extern unsigned int ka_max_conns;
 extern unsigned int ka_max_conns_total;
 
+bool ka_conn_maybe(const struct sock *sk);
 struct ka_conn *ka_conn_find(struct ka_net *kn, const struct sock *sk);
 struct ka_conn *ka_conn_make(struct ka_net *kn, struct sock *sk);
 bool ka_conn_lasts(struct ka_conn *c);

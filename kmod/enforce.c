@@ -13,6 +13,21 @@
 #include "enforce.h"
 #include "net.h"
 
+/* How many namespaces enforce. */
+atomic_t ka_enforce_nets;
+
+/**
+ * ka_enforce_set - begin or cease to enforce
+ * @kn: the namespace; its policy_lock is held, or nobody else knows it
+ * @on: which
+ */
+void ka_enforce_set(struct ka_net *kn, bool on)
+{
+	if (on != kn->enforce)
+		atomic_add(on ? 1 : -1, &ka_enforce_nets);
+	WRITE_ONCE(kn->enforce, on);
+}
+
 /* The listener that a connection came in through; under rcu_read_lock(). */
 static const struct sock *enforce_listener(const struct sock *sk)
 {

@@ -18,6 +18,7 @@
 #include <net/tcp.h>
 
 #include "compat/timer.h"
+#include "conn.h"
 #include "enforce.h"
 #include "hook.h"
 #include "net.h"
@@ -69,48 +70,62 @@ static bool hook_by_keepalive(const struct sock *sk, int oldstate, int err)
 	       !((1 << oldstate) & (TCPF_SYN_SENT | TCPF_SYN_RECV));
 }
 
+/* Out of line, so that the many changes that are none of ours save nothing. */
+static noinline void hook_established(struct sock *sk, bool passive)
+{
+	struct ka_net *kn;
+
+	rcu_read_lock();
+	kn = hook_net(sk);
+	if (kn && READ_ONCE(kn->enforce)) {
+		hook_enter();
+		ka_enforce_new(kn, sk, passive);
+		hook_leave();
+	}
+	rcu_read_unlock();
+}
+
+static noinline void hook_close(struct sock *sk, int oldstate)
+{
+	/* A program that asks for SO_ERROR clears it without the lock. */
+	int err = READ_ONCE(sk->sk_err);
+	struct ka_net *kn;
+
+	rcu_read_lock();
+	kn = hook_net(sk);
+	if (kn) {
+		hook_enter();
+		if (hook_by_keepalive(sk, oldstate, err))
+			ka_probe_dead(kn, sk, err != ETIMEDOUT);
+		else
+			ka_probe_closed(kn, sk);
+		hook_leave();
+	}
+	rcu_read_unlock();
+}
+
 static void hook_set_state(void *unused, const struct sock *csk,
 			   const int oldstate, const int newstate)
 {
 	/* The tracepoint only lends it to be read, but we hold its lock. */
 	struct sock *sk = (struct sock *)csk;
-	struct ka_net *kn;
 
-	if ((newstate != TCP_ESTABLISHED && newstate != TCP_CLOSE) ||
-	    sk->sk_protocol != IPPROTO_TCP)
-		return;
-
-	rcu_read_lock();
-	kn = hook_net(sk);
-	if (!kn)
-		goto out;
 	if (newstate == TCP_ESTABLISHED) {
-		if (READ_ONCE(kn->enforce)) {
-			hook_enter();
-			ka_enforce_new(kn, sk, oldstate == TCP_SYN_RECV);
-			hook_leave();
-		}
-	} else {
-		/* A program that asks for SO_ERROR clears it without the lock. */
-		int err = READ_ONCE(sk->sk_err);
-
-		if (err || atomic_read(&kn->records)) {
-			hook_enter();
-			if (hook_by_keepalive(sk, oldstate, err))
-				ka_probe_dead(kn, sk, err != ETIMEDOUT);
-			else
-				ka_probe_closed(kn, sk);
-			hook_leave();
-		}
+		if (ka_enforce_any() && sk->sk_protocol == IPPROTO_TCP)
+			hook_established(sk, oldstate == TCP_SYN_RECV);
+	} else if (newstate == TCP_CLOSE) {
+		if ((READ_ONCE(sk->sk_err) || ka_conn_maybe(sk)) &&
+		    sk->sk_protocol == IPPROTO_TCP)
+			hook_close(sk, oldstate);
 	}
-out:
-	rcu_read_unlock();
 }
 
 static void hook_receive_reset(void *unused, struct sock *sk)
 {
 	struct ka_net *kn;
 
+	if (!ka_conn_maybe(sk))
+		return;
 	rcu_read_lock();
 	kn = hook_net(sk);
 	if (kn) {

@@ -3,7 +3,8 @@
  * Load, unload, and the namespaces in between.
  *
  * Up: namespaces, hooks, counting, netlink, sysfs. Down: the other way round,
- * so that each part finds those it stands on. The hooks of a namespace that
+ * so that each part finds those it stands on; the watch stops when no hook is
+ * left that could start it. The hooks of a namespace that
  * goes stay out from pre_exit on, and none is inside when exit begins.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -21,6 +22,7 @@
 #include "netlink.h"
 #include "policy.h"
 #include "sysfs.h"
+#include "watch.h"
 
 unsigned int ka_net_id __read_mostly;
 
@@ -77,6 +79,7 @@ static int __net_init main_net_init(struct net *net)
 	err = ka_stats_init(kn);
 	if (err)
 		return err;
+	ka_watch_init(kn);
 	ka_policy_init(kn);
 	/* Loading calls this for every namespace there is, as modprobe. */
 	if (READ_ONCE(main_loaded))
@@ -141,6 +144,7 @@ out_netlink:
 	ka_netlink_exit();
 out_hook:
 	ka_hook_exit();
+	ka_watch_stop();
 out_net:
 	unregister_pernet_subsys(&main_net_ops);
 out_conn:
@@ -153,6 +157,7 @@ static void __exit main_exit(void)
 	ka_sysfs_exit();
 	ka_netlink_exit();
 	ka_hook_exit();
+	ka_watch_stop();
 	unregister_pernet_subsys(&main_net_ops);
 	ka_conn_exit();
 }

@@ -5,7 +5,9 @@
 #include <linux/atomic.h>
 #include <linux/cache.h>
 #include <linux/device.h>
+#include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/spinlock.h>
 #include <linux/workqueue.h>
 #include <net/net_namespace.h>
 #include <net/netns/generic.h>
@@ -18,7 +20,8 @@
  * @net: the namespace
  * @going: the namespace or the module is leaving, hooks stay out; set before
  *	a grace period, after which no hook is inside
- * @enforce: see &struct ka_policy; written under @policy_lock, read by anyone
+ * @enforce: see &struct ka_policy; written by ka_enforce_set() under
+ *	@policy_lock, read by anyone
  * @inherit: likewise
  * @records: records of this namespace's connections, lasting or not; what
  *	precedes it and itself is what opening and closing a connection reads
@@ -32,6 +35,10 @@
  * @unseen_lock: one reader at a time finds out about unseen probes
  * @pending: probes that are out
  * @tracked: records that last
+ * @watch_lock: protects @watch and @watched; inside a socket's lock
+ * @watch: records whose connection owes an answer
+ * @watched: how many
+ * @watch_mutex: one pass over @watch at a time
  * @dev: /sys/class/tcp_keepalive/netns
  * @own_work: gives it to the namespace's root, once there is one
  * @own_tries: how often that work has looked
@@ -53,6 +60,11 @@ struct ka_net {
 	struct mutex		unseen_lock;
 	atomic_t		pending ____cacheline_aligned_in_smp;
 	atomic_t		tracked;
+
+	raw_spinlock_t		watch_lock;
+	struct list_head	watch;
+	unsigned int		watched;
+	struct mutex		watch_mutex;
 
 	struct device		*dev;
 	struct delayed_work	own_work;

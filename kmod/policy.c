@@ -8,6 +8,7 @@
 
 #include <linux/tcp_keepalive.h>
 
+#include "enforce.h"
 #include "net.h"
 #include "netlink.h"
 #include "policy.h"
@@ -91,7 +92,7 @@ static void policy_put(struct ka_net *kn, enum ka_policy_field field, int v)
 
 	switch (field) {
 	case KA_POLICY_ENFORCE:
-		WRITE_ONCE(kn->enforce, v);
+		ka_enforce_set(kn, v);
 		return;
 	case KA_POLICY_INHERIT:
 		WRITE_ONCE(kn->inherit, v);
@@ -118,7 +119,7 @@ static void policy_put_back(struct ka_net *kn)
 			policy_swap_back(kn, i, s->put, s->found);
 		s->held = false;
 	}
-	WRITE_ONCE(kn->enforce, false);
+	ka_enforce_set(kn, false);
 	WRITE_ONCE(kn->inherit, false);
 }
 

@@ -12,6 +12,7 @@
 
 #include "net.h"
 #include "stats.h"
+#include "watch.h"
 
 /**
  * ka_stats_add - count
@@ -68,14 +69,16 @@ static u64 stats_mib(const struct ka_net *kn)
  * @kn: the namespace
  * @v: filled in, by &enum ka_stat
  *
- * May sleep: a probe that the kernel has counted and the hook has not may
- * still be on its way through the hook, and is waited for before it is called
- * unseen.
+ * May sleep. Answers that have arrived are counted first. A probe that the
+ * kernel has counted and the hook has not may still be on its way through the
+ * hook, and is waited for before it is called unseen.
  */
 void ka_stats_read(struct ka_net *kn, u64 v[KA_NSTATS])
 {
-	u64 sent = stats_mib(kn);
+	u64 sent;
 
+	ka_watch_pass(kn);
+	sent = stats_mib(kn);
 	mutex_lock(&kn->unseen_lock);
 	stats_sum(kn, v);
 	if ((s64)(sent - v[KA_PROBES_SENT]) > (s64)kn->unseen) {

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The watch over connections that owe an answer: all records with a probe out,
- * or with one lost, are looked at every 40 ms, so that an answer is counted
- * within 100 ms of its arrival. There is one watch for all namespaces, and
- * however many are watched it takes at most a fifth of one CPU: beyond some
- * 100 000 the looks come less often, and an answer may wait for the next event.
+ * The watch over connections that owe an answer: records with a probe out, or
+ * with one lost. They are looked at before statistics are read, so that whoever
+ * reads finds each answer counted that has arrived; and about once a second,
+ * without waking an idle CPU for it, since a second wakeup would cost more than
+ * a probe and its answer do.
  *
  * The socket's lock is outside watch_lock. That one is raw, as the hooks run
  * with preemption off on a kernel with PREEMPT_RT.
  */
 #include <linux/jiffies.h>
 #include <linux/list.h>
+#include <linux/mutex.h>
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
 #include <net/sock.h>
@@ -20,17 +21,12 @@
 #include "probe.h"
 #include "watch.h"
 
-#define WATCH_PERIOD	(HZ / 25)
+#define WATCH_PERIOD	HZ
 /* Records looked at under one hold of watch_lock. */
 #define WATCH_BATCH	32
 
-static DEFINE_RAW_SPINLOCK(watch_lock);
-/* Both under watch_lock. */
-static LIST_HEAD(watch_list);
-static unsigned int watch_count;
-
-static void watch_pass(struct work_struct *work);
-static DECLARE_DELAYED_WORK(watch_work, watch_pass);
+static void watch_work_fn(struct work_struct *work);
+static DECLARE_DEFERRABLE_WORK(watch_work, watch_work_fn);
 
 /**
  * ka_watch_add - look for an answer from now on
@@ -38,13 +34,15 @@ static DECLARE_DELAYED_WORK(watch_work, watch_pass);
  */
 void ka_watch_add(struct ka_conn *c)
 {
+	struct ka_net *kn = c->kn;
+
 	if (c->watched)
 		return;
-	raw_spin_lock(&watch_lock);
-	list_add_tail(&c->watch, &watch_list);
+	raw_spin_lock(&kn->watch_lock);
+	list_add_tail(&c->watch, &kn->watch);
 	c->watched = true;
-	watch_count++;
-	raw_spin_unlock(&watch_lock);
+	kn->watched++;
+	raw_spin_unlock(&kn->watch_lock);
 	queue_delayed_work(system_unbound_wq, &watch_work, WATCH_PERIOD);
 }
 
@@ -54,13 +52,15 @@ void ka_watch_add(struct ka_conn *c)
  */
 void ka_watch_remove(struct ka_conn *c)
 {
+	struct ka_net *kn = c->kn;
+
 	if (!c->watched)
 		return;
-	raw_spin_lock(&watch_lock);
+	raw_spin_lock(&kn->watch_lock);
 	list_del(&c->watch);
 	c->watched = false;
-	watch_count--;
-	raw_spin_unlock(&watch_lock);
+	kn->watched--;
+	raw_spin_unlock(&kn->watch_lock);
 }
 
 /*
@@ -68,32 +68,32 @@ void ka_watch_remove(struct ka_conn *c)
  * pick the sockets that seem to have had an answer, with a reference each. A
  * record on the list holds one, and leaves the list before it gives that up.
  */
-static unsigned int watch_pick(unsigned int *left, struct sock **heard)
+static unsigned int watch_pick(struct ka_net *kn, unsigned int *left,
+			       struct sock **heard)
 {
 	unsigned int i, n = 0;
 
-	raw_spin_lock_bh(&watch_lock);
+	raw_spin_lock_bh(&kn->watch_lock);
 	for (i = 0; *left && i < WATCH_BATCH; i++, --*left) {
 		struct ka_conn *c;
 
-		c = list_first_entry_or_null(&watch_list, struct ka_conn,
-					     watch);
+		c = list_first_entry_or_null(&kn->watch, struct ka_conn, watch);
 		if (!c) {
 			*left = 0;
 			break;
 		}
-		list_move_tail(&c->watch, &watch_list);
+		list_move_tail(&c->watch, &kn->watch);
 		if (ka_probe_maybe_answered(c)) {
 			sock_hold(c->sk);
 			heard[n++] = c->sk;
 		}
 	}
-	raw_spin_unlock_bh(&watch_lock);
+	raw_spin_unlock_bh(&kn->watch_lock);
 	return n;
 }
 
 /* A socket that a process has locked is left to the next pass. */
-static void watch_look(struct sock *sk)
+static void watch_look(struct ka_net *kn, struct sock *sk)
 {
 	local_bh_disable();
 	bh_lock_sock(sk);
@@ -101,7 +101,7 @@ static void watch_look(struct sock *sk)
 		struct ka_conn *c;
 
 		rcu_read_lock();
-		c = ka_conn_find(ka_net(sock_net(sk)), sk);
+		c = ka_conn_find(kn, sk);
 		if (c)
 			ka_probe_look(c);
 		rcu_read_unlock();
@@ -111,38 +111,72 @@ static void watch_look(struct sock *sk)
 	sock_put(sk);
 }
 
-static void watch_pass(struct work_struct *work)
+/**
+ * ka_watch_pass - look for answers of a namespace's connections
+ * @kn: the namespace, which does not go meanwhile
+ *
+ * May sleep.
+ */
+void ka_watch_pass(struct ka_net *kn)
 {
-	unsigned long start = jiffies;
-	unsigned int left = READ_ONCE(watch_count);
+	unsigned int left;
 
+	mutex_lock(&kn->watch_mutex);
+	left = READ_ONCE(kn->watched);
 	while (left) {
 		struct sock *heard[WATCH_BATCH];
-		unsigned int n = watch_pick(&left, heard);
+		unsigned int n = watch_pick(kn, &left, heard);
 
 		while (n)
-			watch_look(heard[--n]);
+			watch_look(kn, heard[--n]);
 		cond_resched();
 	}
+	mutex_unlock(&kn->watch_mutex);
+}
 
-	if (READ_ONCE(watch_count))
+/*
+ * One pass over all namespaces. The one that is looked at is held, and so stays
+ * on the list; however many are watched, a fifth of one CPU goes into it at most.
+ */
+static void watch_work_fn(struct work_struct *work)
+{
+	unsigned long start = jiffies;
+	struct net *net, *held = NULL;
+	bool more = false;
+
+	rcu_read_lock();
+	for_each_net_rcu(net) {
+		struct ka_net *kn = ka_net(net);
+
+		if (!READ_ONCE(kn->watched) || !maybe_get_net(net))
+			continue;
+		rcu_read_unlock();
+		if (held)
+			put_net(held);
+		held = net;
+		ka_watch_pass(kn);
+		more |= READ_ONCE(kn->watched);
+		rcu_read_lock();
+	}
+	rcu_read_unlock();
+	if (held)
+		put_net(held);
+
+	if (more)
 		queue_delayed_work(system_unbound_wq, &watch_work,
 				   max_t(unsigned long, WATCH_PERIOD,
 					 4 * (jiffies - start)));
 }
 
-/**
- * ka_watch_flush - wait until the watch has let go of the sockets it picked
- *
- * May sleep.
- */
-void ka_watch_flush(void)
+void ka_watch_init(struct ka_net *kn)
 {
-	flush_work(&watch_work.work);
+	raw_spin_lock_init(&kn->watch_lock);
+	INIT_LIST_HEAD(&kn->watch);
+	mutex_init(&kn->watch_mutex);
 }
 
-/* Nothing is watched any more, and nobody can add. May sleep. */
-void ka_watch_exit(void)
+/* No hook is left that could add. May sleep. */
+void ka_watch_stop(void)
 {
 	cancel_delayed_work_sync(&watch_work);
 }

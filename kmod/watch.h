@@ -3,10 +3,13 @@
 #define KA_WATCH_H
 
 struct ka_conn;
+struct ka_net;
 
 void ka_watch_add(struct ka_conn *c);
 void ka_watch_remove(struct ka_conn *c);
-void ka_watch_flush(void);
-void ka_watch_exit(void);
+void ka_watch_pass(struct ka_net *kn);
+
+void ka_watch_init(struct ka_net *kn);
+void ka_watch_stop(void);
 
 #endif

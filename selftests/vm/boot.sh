@@ -200,7 +200,7 @@ collect() {
 	[ -n "$out" ] || return 0
 	mkdir -p "$out"
 	cp "$tmp/log" "$out/kernel.log"
-	if [ -s "$tmp/out.tar" ]; then tar -x -C "$out" --no-same-owner -f "$tmp/out.tar"; fi
+	if [ -s "$tmp/out.tar" ]; then tar -x -m -C "$out" --no-same-owner -f "$tmp/out.tar"; fi
 }
 
 # verdict RESULT-OF-QEMU: exits.
