@@ -9,7 +9,8 @@
 VERSION := 0.1
 PREFIX ?= /usr/local
 KDIR ?= /lib/modules/$(shell uname -r)/build
-VM := selftests/vm/vm
+# Headers alone bring no key to sign with.
+UNSIGNED = $(if $(wildcard $(KDIR)/certs/signing_key.pem),,CONFIG_MODULE_SIG_ALL=)
 
 export KA_VERSION := $(VERSION)
 
@@ -30,7 +31,7 @@ install:
 	@test -e kmod/tcp_keepalive.ko -a -e ctl/kactl || { \
 		echo "make install: nothing is built yet: make" >&2; exit 1; }
 	$(MAKE) -C "$(KDIR)" M="$(CURDIR)" INSTALL_MOD_PATH="$(DESTDIR)" \
-		INSTALL_MOD_DIR=updates modules_install
+		INSTALL_MOD_DIR=updates $(UNSIGNED) modules_install
 	test -n "$(DESTDIR)" || depmod "$$($(MAKE) -s -C "$(KDIR)" kernelrelease)"
 	install -D -m 644 -t "$(DESTDIR)$(PREFIX)/include/linux" \
 		kmod/uapi/linux/tcp_keepalive.h

@@ -46,7 +46,7 @@ static void detect_out(int64_t seconds)
 
 	if (seconds >= 60)
 		snprintf(text, sizeof(text),
-			 "time + intvl * probes: %" PRId64 " h %d min %d s",
+			 "time + intvl * probes = %" PRId64 ":%02d:%02d",
 			 seconds / 3600, (int)(seconds / 60 % 60),
 			 (int)(seconds % 60));
 	out_int("detect_seconds", seconds, text);

@@ -12,6 +12,7 @@
 #include <linux/uidgid.h>
 #include <linux/workqueue.h>
 
+#include "compat/class.h"
 #include "net.h"
 #include "policy.h"
 #include "stats.h"
@@ -124,12 +125,13 @@ static struct net *sysfs_net(const struct device *dev)
 	return ((struct ka_net *)dev_get_drvdata(dev))->net;
 }
 
-static const void *sysfs_namespace(struct device *dev)
+static const void *sysfs_namespace(ka_class_const struct device *dev)
 {
 	return sysfs_net(dev);
 }
 
-static void sysfs_get_ownership(struct device *dev, kuid_t *uid, kgid_t *gid)
+static void sysfs_get_ownership(ka_class_const struct device *dev, kuid_t *uid,
+				kgid_t *gid)
 {
 	net_ns_get_ownership(sysfs_net(dev), uid, gid);
 }

@@ -40,10 +40,14 @@ def nothing_left():
 def refused(old, new, says):
     """A copy of the module that looks for another name does not load."""
     path = ka.run("modinfo", "-n", MODULE).strip()
+    tool = {".xz": "xz", ".zst": "zstd", ".gz": "gzip"}.get(
+        os.path.splitext(path)[1])
     with open(path, "rb") as f:
         code = f.read()
-    if old not in code:
-        raise ka.Skip(f"{path} is compressed")
+    if tool:
+        code = subprocess.run([tool, "-dc"], input=code, capture_output=True,
+                              check=True).stdout
+    assert old in code
     unload()
     try:
         with tempfile.TemporaryDirectory() as folder:
