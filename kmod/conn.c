@@ -6,7 +6,6 @@
  * never both. Those two are raw: the hooks run with preemption off even on a
  * kernel with PREEMPT_RT.
  */
-#include <linux/hash.h>
 #include <linux/llist.h>
 #include <linux/rculist.h>
 #include <linux/slab.h>
@@ -18,7 +17,6 @@
 #include "probe.h"
 #include "watch.h"
 
-#define CONN_HASH_BITS	15
 #define CONN_LOCK_BITS	8
 
 /*
@@ -30,7 +28,7 @@
 unsigned int ka_max_conns = 65536;
 unsigned int ka_max_conns_total = 262144;
 
-static struct hlist_head *conn_hash;
+struct hlist_head *ka_conn_hash __read_mostly;
 static raw_spinlock_t conn_lock[1 << CONN_LOCK_BITS];
 static atomic_t conn_total;
 
@@ -91,25 +89,9 @@ static struct ka_conn *conn_alloc(void)
 	return c;
 }
 
-static u32 conn_slot(const struct sock *sk)
-{
-	return hash_ptr(sk, CONN_HASH_BITS);
-}
-
 static raw_spinlock_t *conn_slot_lock(u32 slot)
 {
 	return &conn_lock[slot & (BIT(CONN_LOCK_BITS) - 1)];
-}
-
-/**
- * ka_conn_maybe - can the socket have a record?
- * @sk: the socket; if it is locked, no is a sure answer
- *
- * For those many that have none: takes no lock, not even RCU.
- */
-bool ka_conn_maybe(const struct sock *sk)
-{
-	return !hlist_empty(&conn_hash[conn_slot(sk)]);
 }
 
 /**
@@ -127,7 +109,7 @@ struct ka_conn *ka_conn_find(struct ka_net *kn, const struct sock *sk)
 
 	if (!atomic_read(&kn->records))
 		return NULL;
-	hlist_for_each_entry_rcu(c, &conn_hash[conn_slot(sk)], node)
+	hlist_for_each_entry_rcu(c, &ka_conn_hash[ka_conn_slot(sk)], node)
 		if (c->sk == sk)
 			return c;
 	return NULL;
@@ -163,7 +145,7 @@ out_total:
 struct ka_conn *ka_conn_make(struct ka_net *kn, struct sock *sk)
 {
 	struct ka_conn *c = conn_alloc();
-	u32 slot = conn_slot(sk);
+	u32 slot = ka_conn_slot(sk);
 
 	if (c) {
 		sock_hold(sk);
@@ -172,7 +154,7 @@ struct ka_conn *ka_conn_make(struct ka_net *kn, struct sock *sk)
 		c->lasting = conn_keep(kn);
 		atomic_inc(&kn->records);
 		raw_spin_lock(conn_slot_lock(slot));
-		hlist_add_head_rcu(&c->node, &conn_hash[slot]);
+		hlist_add_head_rcu(&c->node, &ka_conn_hash[slot]);
 		raw_spin_unlock(conn_slot_lock(slot));
 	}
 	if (!c || !c->lasting)
@@ -202,7 +184,7 @@ bool ka_conn_lasts(struct ka_conn *c)
  */
 void ka_conn_drop(struct ka_conn *c)
 {
-	u32 slot = conn_slot(c->sk);
+	u32 slot = ka_conn_slot(c->sk);
 
 	ka_watch_remove(c);
 	raw_spin_lock(conn_slot_lock(slot));
@@ -230,14 +212,14 @@ void ka_conn_net_exit(struct ka_net *kn)
 {
 	u32 slot;
 
-	for (slot = 0; slot < BIT(CONN_HASH_BITS); slot++) {
+	for (slot = 0; slot < BIT(KA_CONN_HASH_BITS); slot++) {
 		struct ka_conn *c;
 
 		if (!atomic_read(&kn->records))
 			break;
 		local_bh_disable();
 		rcu_read_lock();
-		hlist_for_each_entry_rcu(c, &conn_hash[slot], node)
+		hlist_for_each_entry_rcu(c, &ka_conn_hash[slot], node)
 			if (c->kn == kn)
 				ka_probe_abandon(c);
 		rcu_read_unlock();
@@ -250,9 +232,9 @@ int ka_conn_init(void)
 {
 	int i;
 
-	conn_hash = kvcalloc(BIT(CONN_HASH_BITS), sizeof(*conn_hash),
-			     GFP_KERNEL);
-	if (!conn_hash)
+	ka_conn_hash = kvcalloc(BIT(KA_CONN_HASH_BITS), sizeof(*ka_conn_hash),
+				GFP_KERNEL);
+	if (!ka_conn_hash)
 		return -ENOMEM;
 	for (i = 0; i < ARRAY_SIZE(conn_lock); i++)
 		raw_spin_lock_init(&conn_lock[i]);
@@ -274,5 +256,5 @@ void ka_conn_exit(void)
 					  free)
 			kfree(c);
 	}
-	kvfree(conn_hash);
+	kvfree(ka_conn_hash);
 }

@@ -2,6 +2,7 @@
 #ifndef KA_CONN_H
 #define KA_CONN_H
 
+#include <linux/hash.h>
 #include <linux/list.h>
 #include <linux/llist.h>
 #include <linux/rcupdate.h>
@@ -47,10 +48,28 @@ struct ka_conn {
 	bool			watched;
 };
 
+#define KA_CONN_HASH_BITS	15
+
+extern struct hlist_head *ka_conn_hash;
 extern unsigned int ka_max_conns;
 extern unsigned int ka_max_conns_total;
 
-bool ka_conn_maybe(const struct sock *sk);
+static inline u32 ka_conn_slot(const struct sock *sk)
+{
+	return hash_ptr(sk, KA_CONN_HASH_BITS);
+}
+
+/**
+ * ka_conn_maybe - can the socket have a record?
+ * @sk: the socket; if it is locked, no is a sure answer
+ *
+ * For the many that have none, when they close: takes no lock, not even RCU.
+ */
+static inline bool ka_conn_maybe(const struct sock *sk)
+{
+	return !hlist_empty(&ka_conn_hash[ka_conn_slot(sk)]);
+}
+
 struct ka_conn *ka_conn_find(struct ka_net *kn, const struct sock *sk);
 struct ka_conn *ka_conn_make(struct ka_net *kn, struct sock *sk);
 bool ka_conn_lasts(struct ka_conn *c);

@@ -39,7 +39,8 @@
  *	"policy" whoever changed it, by netlink or sysfs. Writing the sysctls
  *	themselves sends nothing
  * @TCP_KEEPALIVE_CMD_STATS_GET: ask for the namespace's statistics; the reply
- *	has every attribute of &enum tcp_keepalive_a_stats
+ *	has every attribute of &enum tcp_keepalive_a_stats. Each answer that has
+ *	arrived by then is counted
  */
 enum tcp_keepalive_cmd {
 	TCP_KEEPALIVE_CMD_POLICY_GET = 1,
