@@ -149,7 +149,7 @@ static int policy_reset(struct sk_buff *skb, struct genl_info *info)
 }
 
 static_assert(TCP_KEEPALIVE_A_STATS_PROBES_SENT + KA_NSTATS - 1 ==
-	      TCP_KEEPALIVE_A_STATS_MAX);
+	      TCP_KEEPALIVE_A_STATS_CONNS_UNTRACKED);
 
 static int stats_get(struct sk_buff *skb, struct genl_info *info)
 {

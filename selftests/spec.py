@@ -75,10 +75,20 @@ def test_attributes_match_the_header():
         assert attrs == header_enum("tcp_keepalive_a_" + s["name"]), attrs
 
 
+def test_enums_match_the_header():
+    for d in spec()["definitions"]:
+        if d["type"] == "enum":
+            entries = [(c_name(d["name"], e["name"]), i)
+                       for i, e in enumerate(d["entries"])]
+            assert entries == header_enum("tcp_keepalive_" + d["name"]), entries
+
+
 def test_ranges_match_the_header():
     with open(HEADER, encoding="utf-8") as f:
         text = f.read()
     for d in spec()["definitions"]:
+        if d["type"] == "enum":
+            continue
         name = "TCP_KEEPALIVE_" + d["name"].upper().replace("-", "_")
         m = re.search(r"#define %s\s+(\d+)" % name, text)
         assert m and int(m.group(1)) == d["value"], d

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ((GPL-2.0 WITH Linux-syscall-note) OR BSD-3-Clause) */
 /*
- * TCP keepalive policy and statistics, one network namespace at a time, over
- * generic netlink.
+ * TCP keepalive policy, statistics, connections and events, one network
+ * namespace at a time, over generic netlink.
  *
  * A request is about the network namespace of the socket that sends it.
  * Reading needs no privilege; a command that changes something needs
@@ -26,6 +26,44 @@
 #define TCP_KEEPALIVE_PROBES_MAX	127
 
 /**
+ * enum tcp_keepalive_status - does keepalive watch a connection?
+ * @TCP_KEEPALIVE_STATUS_ALIVE: it does, and no probe is unanswered
+ * @TCP_KEEPALIVE_STATUS_PROBING: it does, and waits for an answer
+ * @TCP_KEEPALIVE_STATUS_UNPROTECTED: keepalive is off
+ */
+enum tcp_keepalive_status {
+	TCP_KEEPALIVE_STATUS_ALIVE,
+	TCP_KEEPALIVE_STATUS_PROBING,
+	TCP_KEEPALIVE_STATUS_UNPROTECTED,
+};
+
+/**
+ * enum tcp_keepalive_source - where a connection's idle time comes from
+ * @TCP_KEEPALIVE_SOURCE_NETNS: the namespace's policy; it follows that one
+ * @TCP_KEEPALIVE_SOURCE_PROGRAM: the program's own TCP_KEEPIDLE
+ */
+enum tcp_keepalive_source {
+	TCP_KEEPALIVE_SOURCE_NETNS,
+	TCP_KEEPALIVE_SOURCE_PROGRAM,
+};
+
+/**
+ * enum tcp_keepalive_event - what happened to a connection
+ * @TCP_KEEPALIVE_EVENT_DEAD: the keepalive timer closed it
+ * @TCP_KEEPALIVE_EVENT_RESET: the peer answered a probe with RST
+ * @TCP_KEEPALIVE_EVENT_RECOVERED: the peer was heard again after probes were
+ *	lost
+ * @TCP_KEEPALIVE_EVENT_LOST: a probe was lost: found out when the next is due,
+ *	or when the connection is declared dead, before that event
+ */
+enum tcp_keepalive_event {
+	TCP_KEEPALIVE_EVENT_DEAD,
+	TCP_KEEPALIVE_EVENT_RESET,
+	TCP_KEEPALIVE_EVENT_RECOVERED,
+	TCP_KEEPALIVE_EVENT_LOST,
+};
+
+/**
  * enum tcp_keepalive_cmd - commands of the family
  * @TCP_KEEPALIVE_CMD_POLICY_GET: ask for the namespace's policy; the reply
  *	has every attribute of &enum tcp_keepalive_a_policy but the event's
@@ -41,6 +79,13 @@
  * @TCP_KEEPALIVE_CMD_STATS_GET: ask for the namespace's statistics; the reply
  *	has every attribute of &enum tcp_keepalive_a_stats. Each answer that has
  *	arrived by then is counted
+ * @TCP_KEEPALIVE_CMD_CONN_GET: a dump (NLM_F_DUMP) of the namespace's TCP
+ *	connections, a message of &enum tcp_keepalive_a_conn each, in no order:
+ *	every full socket but those that listen or are in SYN_RECV; only those
+ *	for which all holds that the request gives of MATCH, STATUS and IDLE_MIN.
+ *	One that lives throughout the dump is in it exactly once
+ * @TCP_KEEPALIVE_CMD_EVENT_NTF: something happened to a connection; sent to the
+ *	group "events", with all of &enum tcp_keepalive_a_event
  */
 enum tcp_keepalive_cmd {
 	TCP_KEEPALIVE_CMD_POLICY_GET = 1,
@@ -48,6 +93,8 @@ enum tcp_keepalive_cmd {
 	TCP_KEEPALIVE_CMD_POLICY_RESET,
 	TCP_KEEPALIVE_CMD_POLICY_NTF,
 	TCP_KEEPALIVE_CMD_STATS_GET,
+	TCP_KEEPALIVE_CMD_CONN_GET,
+	TCP_KEEPALIVE_CMD_EVENT_NTF,
 
 	/* private: */
 	__TCP_KEEPALIVE_CMD_MAX,
@@ -133,8 +180,17 @@ enum tcp_keepalive_a_policy {
  *	and got no record, because max_conns, max_conns_total or memory was
  *	reached; once for each time that one of them begins, as nothing is kept
  *	of it in between
+ * @TCP_KEEPALIVE_A_STATS_RTT_US: histogram, microseconds from a probe to its
+ *	answer; of those whose time can be told, which is not all (RFC 6298 3,
+ *	Karn: none after a lost one)
+ * @TCP_KEEPALIVE_A_STATS_LOST_IN_ROW: histogram, probes lost in a row when the
+ *	peer was heard again
+ * @TCP_KEEPALIVE_A_STATS_DETECT_MS: histogram, milliseconds from when the peer
+ *	was last heard to when the connection was declared dead
  *
- * All but NETNS_INO are u64 and count from the module's load. Always, at every
+ * A histogram is a nest of &enum tcp_keepalive_a_bucket for each bucket that is
+ * not empty, in rising order: the attribute comes that often, or not at all. All
+ * others but NETNS_INO are u64 and count from the module's load. Always, at every
  * quiet moment: SENT = ANSWERED + LOST + RESET + ABANDONED + FAILED + UNSEEN +
  * PENDING.
  */
@@ -159,10 +215,187 @@ enum tcp_keepalive_a_stats {
 	TCP_KEEPALIVE_A_STATS_CONNS_APPLIED,
 	TCP_KEEPALIVE_A_STATS_CONNS_TRACKED,
 	TCP_KEEPALIVE_A_STATS_CONNS_UNTRACKED,
+	TCP_KEEPALIVE_A_STATS_RTT_US,
+	TCP_KEEPALIVE_A_STATS_LOST_IN_ROW,
+	TCP_KEEPALIVE_A_STATS_DETECT_MS,
 
 	/* private: */
 	__TCP_KEEPALIVE_A_STATS_MAX,
 	TCP_KEEPALIVE_A_STATS_MAX = __TCP_KEEPALIVE_A_STATS_MAX - 1
+};
+
+/**
+ * enum tcp_keepalive_a_bucket - a bucket of a histogram
+ * @TCP_KEEPALIVE_A_BUCKET_LE: u64, the largest value that falls into it: 1 or a
+ *	larger power of two; absent in the last one, which has no bound
+ * @TCP_KEEPALIVE_A_BUCKET_COUNT: u64, values in this bucket alone
+ * @TCP_KEEPALIVE_A_BUCKET_PAD: alignment of 64-bit attributes
+ */
+enum tcp_keepalive_a_bucket {
+	TCP_KEEPALIVE_A_BUCKET_LE = 1,
+	TCP_KEEPALIVE_A_BUCKET_COUNT,
+	TCP_KEEPALIVE_A_BUCKET_PAD,
+
+	/* private: */
+	__TCP_KEEPALIVE_A_BUCKET_MAX,
+	TCP_KEEPALIVE_A_BUCKET_MAX = __TCP_KEEPALIVE_A_BUCKET_MAX - 1
+};
+
+/**
+ * enum tcp_keepalive_a_match - connections; all that is given must hold
+ * @TCP_KEEPALIVE_A_MATCH_LOCAL: 4 or 16 bytes, network order: the local address
+ *	lies in this prefix, host bits ignored. 4 bytes match IPv4 connections
+ *	(those of IPv6 sockets included), 16 bytes IPv6 ones
+ * @TCP_KEEPALIVE_A_MATCH_LOCAL_LEN: u8, length of that prefix in bits, 0 to 32
+ *	or 128; the whole address if absent
+ * @TCP_KEEPALIVE_A_MATCH_REMOTE: likewise, the peer's address
+ * @TCP_KEEPALIVE_A_MATCH_REMOTE_LEN: u8, likewise
+ * @TCP_KEEPALIVE_A_MATCH_LPORT_MIN: u16, host order: the local port is this one
+ *	or above
+ * @TCP_KEEPALIVE_A_MATCH_LPORT_MAX: u16, this one or below
+ * @TCP_KEEPALIVE_A_MATCH_RPORT_MIN: u16, likewise, the peer's port
+ * @TCP_KEEPALIVE_A_MATCH_RPORT_MAX: u16, likewise
+ * @TCP_KEEPALIVE_A_MATCH_UID_MIN: u32, the user that the socket belongs to, in
+ *	the asker's user namespace, is this one or above
+ * @TCP_KEEPALIVE_A_MATCH_UID_MAX: u32, this one or below
+ * @TCP_KEEPALIVE_A_MATCH_CGROUP: string, path of a cgroup of the v2 tree, as in
+ *	/proc/PID/cgroup of the asker: the socket was made in it or in one below.
+ *	ENOENT if there is none
+ *
+ * EINVAL for addresses of two families, a length without its address, and a
+ * range that is empty.
+ */
+enum tcp_keepalive_a_match {
+	TCP_KEEPALIVE_A_MATCH_LOCAL = 1,
+	TCP_KEEPALIVE_A_MATCH_LOCAL_LEN,
+	TCP_KEEPALIVE_A_MATCH_REMOTE,
+	TCP_KEEPALIVE_A_MATCH_REMOTE_LEN,
+	TCP_KEEPALIVE_A_MATCH_LPORT_MIN,
+	TCP_KEEPALIVE_A_MATCH_LPORT_MAX,
+	TCP_KEEPALIVE_A_MATCH_RPORT_MIN,
+	TCP_KEEPALIVE_A_MATCH_RPORT_MAX,
+	TCP_KEEPALIVE_A_MATCH_UID_MIN,
+	TCP_KEEPALIVE_A_MATCH_UID_MAX,
+	TCP_KEEPALIVE_A_MATCH_CGROUP,
+
+	/* private: */
+	__TCP_KEEPALIVE_A_MATCH_MAX,
+	TCP_KEEPALIVE_A_MATCH_MAX = __TCP_KEEPALIVE_A_MATCH_MAX - 1
+};
+
+/**
+ * enum tcp_keepalive_a_conn - a connection, and its keepalive
+ * @TCP_KEEPALIVE_A_CONN_NETNS_INO: u32, inode number of the namespace
+ * @TCP_KEEPALIVE_A_CONN_LOCAL: 4 or 16 bytes, network order: local address; 4
+ *	for IPv4 over an IPv6 socket too
+ * @TCP_KEEPALIVE_A_CONN_LPORT: u16, host order: local port
+ * @TCP_KEEPALIVE_A_CONN_REMOTE: the peer's address
+ * @TCP_KEEPALIVE_A_CONN_RPORT: u16, host order: the peer's port
+ * @TCP_KEEPALIVE_A_CONN_STATE: u8, as tcpi_state in struct tcp_info
+ * @TCP_KEEPALIVE_A_CONN_STATUS: u8, &enum tcp_keepalive_status; in a request too
+ * @TCP_KEEPALIVE_A_CONN_KEEPALIVE: u8, 1: keepalive is on (SO_KEEPALIVE)
+ * @TCP_KEEPALIVE_A_CONN_TIME: s32, seconds idle before the first probe, in
+ *	effect or, with keepalive off, if it were on
+ * @TCP_KEEPALIVE_A_CONN_INTVL: s32, seconds between unanswered probes, likewise
+ * @TCP_KEEPALIVE_A_CONN_PROBES: u32, unanswered probes before the connection is
+ *	closed, likewise
+ * @TCP_KEEPALIVE_A_CONN_SOURCE: u8, &enum tcp_keepalive_source: where TIME comes
+ *	from
+ * @TCP_KEEPALIVE_A_CONN_USER_TIMEOUT_MS: u32, milliseconds, TCP_USER_TIMEOUT (RFC
+ *	5482); 0: none. If there is one it decides in place of PROBES: the first
+ *	tick of the timer at or past it with a probe out closes the connection
+ * @TCP_KEEPALIVE_A_CONN_IDLE_MS: u32, milliseconds since the peer was last heard;
+ *	absent if it never was
+ * @TCP_KEEPALIVE_A_CONN_NEXT_MS: u32, milliseconds to the next tick of the
+ *	keepalive timer; absent if none is to come
+ * @TCP_KEEPALIVE_A_CONN_OUT: u32, probes sent since the peer was last heard
+ * @TCP_KEEPALIVE_A_CONN_SENT: u32, probes sent. This and the next three are of
+ *	the connection's record: from the first probe since the module was loaded,
+ *	0 or absent where there is none
+ * @TCP_KEEPALIVE_A_CONN_ANSWERED: u32, of those, probes answered
+ * @TCP_KEEPALIVE_A_CONN_LOST: u32, of those, probes lost
+ * @TCP_KEEPALIVE_A_CONN_RTT_US: u32, microseconds from a probe to its answer, of
+ *	the last probe whose time could be told; absent if none could
+ * @TCP_KEEPALIVE_A_CONN_RTT_MIN_US: u32, the smallest of them; likewise
+ * @TCP_KEEPALIVE_A_CONN_UID: u32, the user that the socket belongs to, in the
+ *	asker's user namespace
+ * @TCP_KEEPALIVE_A_CONN_INODE: u32, the socket's inode number; 0 where no
+ *	program has it open
+ * @TCP_KEEPALIVE_A_CONN_MATCH: nest of &enum tcp_keepalive_a_match, in a request
+ * @TCP_KEEPALIVE_A_CONN_IDLE_MIN: u32, seconds, in a request: the peer has not
+ *	been heard for that long or longer
+ */
+enum tcp_keepalive_a_conn {
+	TCP_KEEPALIVE_A_CONN_NETNS_INO = 1,
+	TCP_KEEPALIVE_A_CONN_LOCAL,
+	TCP_KEEPALIVE_A_CONN_LPORT,
+	TCP_KEEPALIVE_A_CONN_REMOTE,
+	TCP_KEEPALIVE_A_CONN_RPORT,
+	TCP_KEEPALIVE_A_CONN_STATE,
+	TCP_KEEPALIVE_A_CONN_STATUS,
+	TCP_KEEPALIVE_A_CONN_KEEPALIVE,
+	TCP_KEEPALIVE_A_CONN_TIME,
+	TCP_KEEPALIVE_A_CONN_INTVL,
+	TCP_KEEPALIVE_A_CONN_PROBES,
+	TCP_KEEPALIVE_A_CONN_SOURCE,
+	TCP_KEEPALIVE_A_CONN_USER_TIMEOUT_MS,
+	TCP_KEEPALIVE_A_CONN_IDLE_MS,
+	TCP_KEEPALIVE_A_CONN_NEXT_MS,
+	TCP_KEEPALIVE_A_CONN_OUT,
+	TCP_KEEPALIVE_A_CONN_SENT,
+	TCP_KEEPALIVE_A_CONN_ANSWERED,
+	TCP_KEEPALIVE_A_CONN_LOST,
+	TCP_KEEPALIVE_A_CONN_RTT_US,
+	TCP_KEEPALIVE_A_CONN_RTT_MIN_US,
+	TCP_KEEPALIVE_A_CONN_UID,
+	TCP_KEEPALIVE_A_CONN_INODE,
+	TCP_KEEPALIVE_A_CONN_MATCH,
+	TCP_KEEPALIVE_A_CONN_IDLE_MIN,
+
+	/* private: */
+	__TCP_KEEPALIVE_A_CONN_MAX,
+	TCP_KEEPALIVE_A_CONN_MAX = __TCP_KEEPALIVE_A_CONN_MAX - 1
+};
+
+/**
+ * enum tcp_keepalive_a_event - what happened to a connection, and when
+ * @TCP_KEEPALIVE_A_EVENT_EVENT: u8, what happened: &enum tcp_keepalive_event
+ * @TCP_KEEPALIVE_A_EVENT_SEQ: u32, its number in the namespace and group,
+ *	counting up by one while anybody listens; a gap is lost events
+ * @TCP_KEEPALIVE_A_EVENT_AT: u64, when, nanoseconds of CLOCK_REALTIME
+ * @TCP_KEEPALIVE_A_EVENT_PAD: alignment of 64-bit attributes
+ * @TCP_KEEPALIVE_A_EVENT_NETNS_INO: u32, inode number of the namespace
+ * @TCP_KEEPALIVE_A_EVENT_LOCAL: 4 or 16 bytes, network order: local address
+ * @TCP_KEEPALIVE_A_EVENT_LPORT: u16, host order: local port
+ * @TCP_KEEPALIVE_A_EVENT_REMOTE: the peer's address
+ * @TCP_KEEPALIVE_A_EVENT_RPORT: u16, host order: the peer's port
+ * @TCP_KEEPALIVE_A_EVENT_UID: u32, the user that the socket belongs to, in the
+ *	user namespace that owns the network namespace
+ * @TCP_KEEPALIVE_A_EVENT_INODE: u32, the socket's inode number; 0 where no
+ *	program has it open
+ * @TCP_KEEPALIVE_A_EVENT_LOST: u32, probes lost in a row: so far, or until the
+ *	peer was heard again
+ * @TCP_KEEPALIVE_A_EVENT_IDLE_MS: u32, milliseconds for which the peer was
+ *	silent: so far, or until it was heard again
+ */
+enum tcp_keepalive_a_event {
+	TCP_KEEPALIVE_A_EVENT_EVENT = 1,
+	TCP_KEEPALIVE_A_EVENT_SEQ,
+	TCP_KEEPALIVE_A_EVENT_AT,
+	TCP_KEEPALIVE_A_EVENT_PAD,
+	TCP_KEEPALIVE_A_EVENT_NETNS_INO,
+	TCP_KEEPALIVE_A_EVENT_LOCAL,
+	TCP_KEEPALIVE_A_EVENT_LPORT,
+	TCP_KEEPALIVE_A_EVENT_REMOTE,
+	TCP_KEEPALIVE_A_EVENT_RPORT,
+	TCP_KEEPALIVE_A_EVENT_UID,
+	TCP_KEEPALIVE_A_EVENT_INODE,
+	TCP_KEEPALIVE_A_EVENT_LOST,
+	TCP_KEEPALIVE_A_EVENT_IDLE_MS,
+
+	/* private: */
+	__TCP_KEEPALIVE_A_EVENT_MAX,
+	TCP_KEEPALIVE_A_EVENT_MAX = __TCP_KEEPALIVE_A_EVENT_MAX - 1
 };
 
 #endif /* _UAPI_LINUX_TCP_KEEPALIVE_H */
