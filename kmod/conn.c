@@ -6,24 +6,17 @@
  * never both. Those two are raw: the hooks run with preemption off even on a
  * kernel with PREEMPT_RT.
  */
-#include <linux/llist.h>
 #include <linux/rculist.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
-#include <linux/workqueue.h>
 
 #include "conn.h"
 #include "net.h"
+#include "pool.h"
 #include "probe.h"
 #include "watch.h"
 
 #define CONN_LOCK_BITS	8
-
-/*
- * Records in reserve on each CPU, for when memory cannot be had at once: now and
- * then, or with PREEMPT_RT always, and for a burst of timers.
- */
-#define CONN_RESERVE	(IS_ENABLED(CONFIG_PREEMPT_RT) ? 512 : 16)
 
 unsigned int ka_max_conns = 65536;
 unsigned int ka_max_conns_total = 262144;
@@ -32,62 +25,7 @@ struct hlist_head *ka_conn_hash __read_mostly;
 static raw_spinlock_t conn_lock[1 << CONN_LOCK_BITS];
 static atomic_t conn_total;
 
-/* Taken from by the CPU itself with preemption off, added to by anyone. */
-struct conn_reserve {
-	struct llist_head	free;
-	atomic_t		n;
-};
-
-static DEFINE_PER_CPU(struct conn_reserve, conn_reserve);
-static void conn_reserve_fill(struct work_struct *work);
-static DECLARE_WORK(conn_reserve_work, conn_reserve_fill);
-
-static_assert(sizeof(struct ka_conn) <= 192);
-
-static void conn_reserve_fill(struct work_struct *work)
-{
-	int cpu;
-
-	for_each_possible_cpu(cpu) {
-		struct conn_reserve *r = per_cpu_ptr(&conn_reserve, cpu);
-
-		while (atomic_read(&r->n) < CONN_RESERVE) {
-			struct ka_conn *c = kmalloc(sizeof(*c), GFP_KERNEL);
-
-			if (!c)
-				return;
-			atomic_inc(&r->n);
-			llist_add(&c->free, &r->free);
-		}
-	}
-}
-
-static struct ka_conn *conn_reserve_take(void)
-{
-	struct conn_reserve *r = this_cpu_ptr(&conn_reserve);
-	struct llist_node *n = llist_del_first(&r->free);
-
-	if (atomic_read(&r->n) < CONN_RESERVE / 2)
-		queue_work(system_unbound_wq, &conn_reserve_work);
-	if (!n)
-		return NULL;
-	atomic_dec(&r->n);
-	return llist_entry(n, struct ka_conn, free);
-}
-
-static struct ka_conn *conn_alloc(void)
-{
-	struct ka_conn *c = NULL;
-
-	/* With PREEMPT_RT the allocator may sleep where the hooks may not. */
-	if (!IS_ENABLED(CONFIG_PREEMPT_RT))
-		c = kmalloc(sizeof(*c), GFP_ATOMIC | __GFP_NOWARN);
-	if (!c)
-		c = conn_reserve_take();
-	if (c)
-		memset(c, 0, sizeof(*c));
-	return c;
-}
+static_assert(sizeof(struct ka_conn) <= KA_POOL_SIZE);
 
 static raw_spinlock_t *conn_slot_lock(u32 slot)
 {
@@ -144,7 +82,7 @@ out_total:
  */
 struct ka_conn *ka_conn_make(struct ka_net *kn, struct sock *sk)
 {
-	struct ka_conn *c = conn_alloc();
+	struct ka_conn *c = ka_pool_get();
 	u32 slot = ka_conn_slot(sk);
 
 	if (c) {
@@ -238,23 +176,11 @@ int ka_conn_init(void)
 		return -ENOMEM;
 	for (i = 0; i < ARRAY_SIZE(conn_lock); i++)
 		raw_spin_lock_init(&conn_lock[i]);
-	conn_reserve_fill(NULL);
 	return 0;
 }
 
 /* Hooks, watch and namespaces are gone. */
 void ka_conn_exit(void)
 {
-	int cpu;
-
-	cancel_work_sync(&conn_reserve_work);
-	for_each_possible_cpu(cpu) {
-		struct conn_reserve *r = per_cpu_ptr(&conn_reserve, cpu);
-		struct ka_conn *c, *next;
-
-		llist_for_each_entry_safe(c, next, llist_del_all(&r->free),
-					  free)
-			kfree(c);
-	}
 	kvfree(ka_conn_hash);
 }

@@ -189,6 +189,48 @@ static struct kretprobe hook_wakeup = {
 	.data_size	= sizeof(struct hook_wakeup),
 };
 
+/*
+ * TCP's keepalive timer is about to run, and to overwrite the time of the last
+ * segment. The lock is the one that it takes next. With PREEMPT_RT it sleeps, and
+ * this must not: answers are found then without their time, or by the watch.
+ */
+static void hook_tick_look(struct ka_net *kn, struct sock *sk)
+{
+	bool locked = !IS_ENABLED(CONFIG_PREEMPT_RT) &&
+		      spin_trylock(&sk->sk_lock.slock);
+	struct ka_conn *c = ka_conn_find(kn, sk);
+
+	if (locked && c && (sock_owned_by_user(sk) || !ka_probe_look(c)))
+		c = NULL;
+	if (c)
+		ka_probe_tick(c);
+	if (locked)
+		spin_unlock(&sk->sk_lock.slock);
+}
+
+static int hook_tick_entry(struct kprobe *p, struct pt_regs *regs)
+{
+	struct sock *sk;
+	struct ka_net *kn;
+
+	sk = ka_keepalive_sock((void *)regs_get_kernel_argument(regs, 0));
+	if (!ka_conn_maybe(sk))
+		return 0;
+	rcu_read_lock();
+	kn = hook_net(sk);
+	if (kn)
+		hook_tick_look(kn, sk);
+	rcu_read_unlock();
+	return 0;
+}
+
+NOKPROBE_SYMBOL(hook_tick_entry);
+
+static struct kprobe hook_tick = {
+	.symbol_name	= "tcp_keepalive_timer",
+	.pre_handler	= hook_tick_entry,
+};
+
 static struct hook_tracepoint {
 	const char		*name;
 	void			*probe;
@@ -227,6 +269,7 @@ static void hook_tracepoints_exit(int n)
  */
 int ka_hook_init(void)
 {
+	const char *name;
 	int err, i;
 
 	for_each_kernel_tracepoint(hook_find, NULL);
@@ -242,12 +285,20 @@ int ka_hook_init(void)
 		}
 	}
 
+	name = hook_tick.symbol_name;
+	err = register_kprobe(&hook_tick);
+	if (err)
+		goto out_name;
 	hook_wakeup.maxactive = 2 * num_possible_cpus();
+	name = hook_wakeup.kp.symbol_name;
 	err = register_kretprobe(&hook_wakeup);
 	if (!err)
 		return 0;
+
+	unregister_kprobe(&hook_tick);
+out_name:
 	pr_err("cannot load: no kprobe on %s in this kernel (error %d)\n",
-	       hook_wakeup.kp.symbol_name, err);
+	       name, err);
 	/* insmod would make a symbol missing in the module of it. */
 	if (err == -ENOENT)
 		err = -EOPNOTSUPP;
@@ -260,5 +311,6 @@ out:
 void ka_hook_exit(void)
 {
 	unregister_kretprobe(&hook_wakeup);
+	unregister_kprobe(&hook_tick);
 	hook_tracepoints_exit(ARRAY_SIZE(hook_tracepoints));
 }

@@ -2,7 +2,7 @@
 /*
  * Load, unload, and the namespaces in between.
  *
- * Up: namespaces, hooks, counting, netlink, sysfs. Down: the other way round,
+ * Up: namespaces, hooks, counting, netlink, sysfs, events. Down: the other way round,
  * so that each part finds those it stands on; the watch stops when no hook is
  * left that could start it. The hooks of a namespace that
  * goes stay out from pre_exit on, and none is inside when exit begins.
@@ -17,10 +17,12 @@
 #include <linux/tcp_keepalive.h>
 
 #include "conn.h"
+#include "event.h"
 #include "hook.h"
 #include "net.h"
 #include "netlink.h"
 #include "policy.h"
+#include "pool.h"
 #include "sysfs.h"
 #include "watch.h"
 
@@ -96,7 +98,9 @@ static void __net_exit main_net_exit(struct net *net)
 {
 	struct ka_net *kn = ka_net(net);
 
+	ka_event_flush();
 	ka_conn_net_exit(kn);
+	ka_watch_exit(kn);
 	ka_policy_exit(kn);
 	ka_stats_exit(kn);
 }
@@ -120,9 +124,10 @@ static int __init main_init(void)
 	err = ka_conn_init();
 	if (err)
 		return err;
+	ka_pool_init();
 	err = register_pernet_subsys(&main_net_ops);
 	if (err)
-		goto out_conn;
+		goto out_pool;
 	err = ka_hook_init();
 	if (err)
 		goto out_net;
@@ -136,6 +141,7 @@ static int __init main_init(void)
 	if (err)
 		goto out_netlink;
 
+	ka_event_start();
 	ka_policy_set(ka_net(&init_net), &p);
 	WRITE_ONCE(main_loaded, true);
 	return 0;
@@ -147,7 +153,8 @@ out_hook:
 	ka_watch_stop();
 out_net:
 	unregister_pernet_subsys(&main_net_ops);
-out_conn:
+out_pool:
+	ka_pool_exit();
 	ka_conn_exit();
 	return err;
 }
@@ -155,10 +162,12 @@ out_conn:
 static void __exit main_exit(void)
 {
 	ka_sysfs_exit();
+	ka_event_stop();
 	ka_netlink_exit();
 	ka_hook_exit();
 	ka_watch_stop();
 	unregister_pernet_subsys(&main_net_ops);
+	ka_pool_exit();
 	ka_conn_exit();
 }
 

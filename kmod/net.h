@@ -35,6 +35,9 @@
  * @unseen_lock: one reader at a time finds out about unseen probes
  * @pending: probes that are out
  * @tracked: records that last
+ * @event_seq: number of the last event of a connection; of the one worker that
+ *	sends them
+ * @events_missed: events that no memory was had for since
  * @watch_lock: protects @watch and @watched; inside a socket's lock
  * @watch: records whose connection owes an answer
  * @watched: how many
@@ -60,6 +63,9 @@ struct ka_net {
 	struct mutex		unseen_lock;
 	atomic_t		pending ____cacheline_aligned_in_smp;
 	atomic_t		tracked;
+
+	u32			event_seq;
+	atomic_t		events_missed;
 
 	raw_spinlock_t		watch_lock;
 	struct list_head	watch;

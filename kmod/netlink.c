@@ -10,14 +10,10 @@
 #include "net.h"
 #include "netlink.h"
 
-enum { GRP_EVENTS, GRP_POLICY };
-
 static const struct genl_multicast_group groups[] = {
-	[GRP_EVENTS] = { .name = TCP_KEEPALIVE_MCGRP_EVENTS },
-	[GRP_POLICY] = { .name = TCP_KEEPALIVE_MCGRP_POLICY },
+	[KA_NETLINK_EVENTS] = { .name = TCP_KEEPALIVE_MCGRP_EVENTS },
+	[KA_NETLINK_POLICY] = { .name = TCP_KEEPALIVE_MCGRP_POLICY },
 };
-
-static struct genl_family family;
 
 static const struct nla_policy no_attrs[] = {
 	[1] = { .type = NLA_REJECT,
@@ -61,13 +57,14 @@ static int policy_put(struct sk_buff *skb, const struct ka_net *kn,
 }
 
 /* Made before anything is changed: what is refused has changed nothing. */
-static struct sk_buff *reply_new(struct genl_info *info, void **hdr)
+static struct sk_buff *reply_new(struct genl_info *info, size_t size,
+				 void **hdr)
 {
-	struct sk_buff *skb = genlmsg_new(NLMSG_DEFAULT_SIZE, GFP_KERNEL);
+	struct sk_buff *skb = genlmsg_new(size, GFP_KERNEL);
 
 	if (!skb)
 		return NULL;
-	*hdr = genlmsg_put_reply(skb, info, &family, 0, info->genlhdr->cmd);
+	*hdr = genlmsg_put_reply(skb, info, &ka_netlink_family, 0, info->genlhdr->cmd);
 	if (*hdr)
 		return skb;
 	nlmsg_free(skb);
@@ -112,7 +109,7 @@ static int policy_reply(struct genl_info *info, struct ka_policy *p,
 	void *hdr;
 	int err;
 
-	skb = reply_new(info, &hdr);
+	skb = reply_new(info, NLMSG_DEFAULT_SIZE, &hdr);
 	if (!skb)
 		return -ENOMEM;
 	fn(kn, p);
@@ -151,6 +148,45 @@ static int policy_reset(struct sk_buff *skb, struct genl_info *info)
 static_assert(TCP_KEEPALIVE_A_STATS_PROBES_SENT + KA_NSTATS - 1 ==
 	      TCP_KEEPALIVE_A_STATS_CONNS_UNTRACKED);
 
+static const int hist_attr[KA_NHISTS] = {
+	[KA_RTT_US]		= TCP_KEEPALIVE_A_STATS_RTT_US,
+	[KA_LOST_IN_ROW]	= TCP_KEEPALIVE_A_STATS_LOST_IN_ROW,
+	[KA_DETECT_MS]		= TCP_KEEPALIVE_A_STATS_DETECT_MS,
+};
+
+static int bucket_put(struct sk_buff *skb, int attr, int i, u64 count)
+{
+	struct nlattr *nest = nla_nest_start(skb, attr);
+
+	if (!nest ||
+	    (i < KA_HIST_BUCKETS - 1 &&
+	     nla_put_u64_64bit(skb, TCP_KEEPALIVE_A_BUCKET_LE, BIT_ULL(i),
+			       TCP_KEEPALIVE_A_BUCKET_PAD)) ||
+	    nla_put_u64_64bit(skb, TCP_KEEPALIVE_A_BUCKET_COUNT, count,
+			      TCP_KEEPALIVE_A_BUCKET_PAD))
+		return -EMSGSIZE;
+	nla_nest_end(skb, nest);
+	return 0;
+}
+
+static int hist_put(struct sk_buff *skb, struct ka_net *kn, enum ka_hist hist)
+{
+	u64 count[KA_HIST_BUCKETS];
+	int err = 0, i;
+
+	ka_stats_hist(kn, hist, count);
+	for (i = 0; !err && i < KA_HIST_BUCKETS; i++)
+		if (count[i])
+			err = bucket_put(skb, hist_attr[hist], i, count[i]);
+	return err;
+}
+
+/* With every bucket in use. */
+#define STATS_SIZE	(nla_total_size(sizeof(u32)) +			\
+			 KA_NSTATS * nla_total_size_64bit(sizeof(u64)) + \
+			 KA_NHISTS * KA_HIST_BUCKETS *			\
+			 nla_total_size(2 * nla_total_size_64bit(sizeof(u64))))
+
 static int stats_get(struct sk_buff *skb, struct genl_info *info)
 {
 	struct ka_net *kn = ka_net(genl_info_net(info));
@@ -158,7 +194,7 @@ static int stats_get(struct sk_buff *skb, struct genl_info *info)
 	void *hdr;
 	int err, i;
 
-	skb = reply_new(info, &hdr);
+	skb = reply_new(info, STATS_SIZE, &hdr);
 	if (!skb)
 		return -ENOMEM;
 	ka_stats_read(kn, v);
@@ -168,6 +204,8 @@ static int stats_get(struct sk_buff *skb, struct genl_info *info)
 		err = nla_put_u64_64bit(skb,
 					TCP_KEEPALIVE_A_STATS_PROBES_SENT + i,
 					v[i], TCP_KEEPALIVE_A_STATS_PAD);
+	for (i = 0; !err && i < KA_NHISTS; i++)
+		err = hist_put(skb, kn, i);
 	return reply_send(info, skb, hdr, err);
 }
 
@@ -197,7 +235,7 @@ static const struct genl_ops ops[] = {
 	},
 };
 
-static struct genl_family family __ro_after_init = {
+struct genl_family ka_netlink_family __ro_after_init = {
 	.name		= TCP_KEEPALIVE_FAMILY_NAME,
 	.version	= TCP_KEEPALIVE_FAMILY_VERSION,
 	.module		= THIS_MODULE,
@@ -225,12 +263,12 @@ void ka_netlink_policy_changed(struct ka_net *kn, const struct ka_policy *p,
 	void *hdr;
 	u64 now;
 
-	if (!genl_has_listeners(&family, kn->net, GRP_POLICY))
+	if (!genl_has_listeners(&ka_netlink_family, kn->net, KA_NETLINK_POLICY))
 		return;
 	skb = genlmsg_new(NLMSG_DEFAULT_SIZE, GFP_KERNEL);
 	if (!skb)
 		return;
-	hdr = genlmsg_put(skb, 0, 0, &family, 0, TCP_KEEPALIVE_CMD_POLICY_NTF);
+	hdr = genlmsg_put(skb, 0, 0, &ka_netlink_family, 0, TCP_KEEPALIVE_CMD_POLICY_NTF);
 	now = ktime_get_real_ns();
 	if (!hdr || policy_put(skb, kn, p) ||
 	    nla_put_u32(skb, TCP_KEEPALIVE_A_POLICY_SEQ, seq) ||
@@ -240,16 +278,16 @@ void ka_netlink_policy_changed(struct ka_net *kn, const struct ka_policy *p,
 		return;
 	}
 	genlmsg_end(skb, hdr);
-	genlmsg_multicast_netns(&family, kn->net, skb, 0, GRP_POLICY,
+	genlmsg_multicast_netns(&ka_netlink_family, kn->net, skb, 0, KA_NETLINK_POLICY,
 				GFP_KERNEL);
 }
 
 int ka_netlink_init(void)
 {
-	return genl_register_family(&family);
+	return genl_register_family(&ka_netlink_family);
 }
 
 void ka_netlink_exit(void)
 {
-	genl_unregister_family(&family);
+	genl_unregister_family(&ka_netlink_family);
 }

@@ -14,9 +14,13 @@
 #include <net/tcp.h>
 
 #include "conn.h"
+#include "event.h"
 #include "net.h"
 #include "probe.h"
 #include "watch.h"
+
+#define CREATE_TRACE_POINTS
+#include "trace.h"
 
 /**
  * ka_probe_maybe_answered - has the peer been heard since the last probe?
@@ -39,11 +43,82 @@ bool ka_probe_maybe_answered(const struct ka_conn *c)
 	       lrcvtime != READ_ONCE(c->lrcvtime);
 }
 
+/*
+ * Microseconds from the probe that is out to the answer, or -1 if they cannot be
+ * told. TCP notes the time at each segment and at each tick of its timers, so
+ * that time is the answer's only if the answer was the one thing that happened:
+ * no earlier probe could have been meant (RFC 6298 3, Karn), no tick, one segment
+ * in and none out, no data, no window update, and no program that read: that
+ * notes the time too. A jiffy is all that may lie between it and the stamp of the
+ * ACK.
+ */
+static s64 probe_rtt_us(const struct ka_conn *c)
+{
+	const struct tcp_sock *tp = tcp_sk(c->sk);
+	s64 rtt_us = tp->tcp_mstamp - c->mstamp;
+	s64 ticks_us = jiffies_to_usecs(tp->rcv_tstamp - c->sent_at);
+
+	if (c->lost_in_row || c->out != 1 || READ_ONCE(c->ticked) ||
+	    tp->segs_in != c->segs_in + 1 || tp->segs_out != c->segs_out ||
+	    tp->rcv_tstamp == c->rcv_tstamp || tp->rcv_nxt != c->rcv_nxt ||
+	    tp->copied_seq != c->copied_seq ||
+	    tp->write_seq != c->write_seq || tp->snd_wnd != c->snd_wnd)
+		return -1;
+	if (abs(rtt_us - ticks_us) > jiffies_to_usecs(1) || rtt_us > U32_MAX)
+		return -1;
+	return rtt_us;
+}
+
 static void probe_settle(struct ka_conn *c, enum ka_stat fate)
 {
 	ka_stats_add(c->kn, fate, c->out);
 	atomic_sub(c->out, &c->kn->pending);
-	c->out = 0;
+	WRITE_ONCE(c->out, 0);
+}
+
+static void probe_answered(struct ka_conn *c)
+{
+	s64 rtt_us = probe_rtt_us(c);
+
+	if (rtt_us >= 0) {
+		ka_stats_sample(c->kn, KA_RTT_US, rtt_us);
+		WRITE_ONCE(c->rtt_us, max_t(u32, rtt_us, 1));
+		if (!c->rtt_min_us || c->rtt_us < c->rtt_min_us)
+			WRITE_ONCE(c->rtt_min_us, c->rtt_us);
+	}
+	WRITE_ONCE(c->answered, c->answered + c->out);
+	trace_probe_answered(c->sk, rtt_us, c->lost_in_row);
+	probe_settle(c, KA_PROBES_ANSWERED);
+}
+
+static u32 probe_idle_ms(const struct sock *sk)
+{
+	return jiffies_to_msecs(keepalive_time_elapsed(tcp_sk(sk)));
+}
+
+static void probe_lost(struct ka_conn *c)
+{
+	WRITE_ONCE(c->lost, c->lost + c->out);
+	if (c->lost_in_row < U16_MAX)
+		WRITE_ONCE(c->lost_in_row, c->lost_in_row + 1);
+	trace_probe_lost(c->sk, c->lost_in_row);
+	ka_event_add(c->kn, c->sk, TCP_KEEPALIVE_EVENT_LOST, c->lost_in_row,
+		     probe_idle_ms(c->sk));
+	probe_settle(c, KA_PROBES_LOST);
+}
+
+/* The peer was heard again, after the silence that the record remembers. */
+static void probe_recovered(struct ka_conn *c)
+{
+	u32 silent = min_t(u32, tcp_jiffies32 - c->lrcvtime,
+			   tcp_jiffies32 - c->rcv_tstamp) -
+		     keepalive_time_elapsed(tcp_sk(c->sk));
+
+	ka_stats_add(c->kn, KA_CONNS_RECOVERED, 1);
+	ka_stats_sample(c->kn, KA_LOST_IN_ROW, c->lost_in_row);
+	ka_event_add(c->kn, c->sk, TCP_KEEPALIVE_EVENT_RECOVERED,
+		     c->lost_in_row, jiffies_to_msecs(silent));
+	WRITE_ONCE(c->lost_in_row, 0);
 }
 
 /**
@@ -58,15 +133,25 @@ bool ka_probe_look(struct ka_conn *c)
 		return true;
 
 	if (c->out)
-		probe_settle(c, KA_PROBES_ANSWERED);
+		probe_answered(c);
 	if (c->lost_in_row)
-		ka_stats_add(c->kn, KA_CONNS_RECOVERED, 1);
-	c->lost_in_row = 0;
+		probe_recovered(c);
 	ka_watch_remove(c);
 	if (ka_conn_lasts(c))
 		return true;
 	ka_conn_drop(c);
 	return false;
+}
+
+/**
+ * ka_probe_tick - TCP's keepalive timer is about to run
+ * @c: the record
+ *
+ * The timer notes the time, after which no look can tell that of an answer.
+ */
+void ka_probe_tick(struct ka_conn *c)
+{
+	WRITE_ONCE(c->ticked, true);
 }
 
 /* The record of a socket after a look, or NULL. */
@@ -102,6 +187,39 @@ static unsigned int probe_bytes(const struct sock *sk)
 }
 
 /**
+ * ka_probe_heeded - may somebody wait to hear of an answer?
+ * @kn: the namespace
+ */
+bool ka_probe_heeded(const struct ka_net *kn)
+{
+	return trace_probe_answered_enabled() || ka_event_wanted(kn);
+}
+
+/* Remember what an answer will change. */
+static void probe_out(struct ka_conn *c, unsigned int built)
+{
+	const struct tcp_sock *tp = tcp_sk(c->sk);
+
+	WRITE_ONCE(c->out, built);
+	atomic_add(built, &c->kn->pending);
+	WRITE_ONCE(c->rcv_tstamp, tp->rcv_tstamp);
+	WRITE_ONCE(c->lrcvtime, inet_csk(c->sk)->icsk_ack.lrcvtime);
+	c->mstamp = tp->tcp_mstamp;
+	c->sent_at = tcp_jiffies32;
+	c->segs_in = tp->segs_in;
+	c->segs_out = tp->segs_out;
+	c->rcv_nxt = tp->rcv_nxt;
+	c->copied_seq = tp->copied_seq;
+	c->write_seq = tp->write_seq;
+	c->snd_wnd = tp->snd_wnd;
+	WRITE_ONCE(c->ticked, false);
+	ka_watch_add(c);
+	if (trace_probe_answered_enabled() ||
+	    (c->lost_in_row && ka_event_wanted(c->kn)))
+		ka_watch_hurry();
+}
+
+/**
  * ka_probe_sent - the keepalive timer has tried to send a probe
  * @kn: the socket's namespace
  * @sk: the socket
@@ -121,11 +239,9 @@ void ka_probe_sent(struct ka_net *kn, struct sock *sk, unsigned int built,
 		return;
 	}
 
-	if (c && c->out) {
-		probe_settle(c, KA_PROBES_LOST);
-		if (c->lost_in_row < U16_MAX)
-			c->lost_in_row++;
-	}
+	if (c && c->out)
+		probe_lost(c);
+	trace_probe_sent(sk, c ? c->lost_in_row : 0);
 
 	if (ret > 0) {
 		ka_stats_add(kn, KA_PROBES_FAILED, built);
@@ -135,12 +251,10 @@ void ka_probe_sent(struct ka_net *kn, struct sock *sk, unsigned int built,
 		/* Nobody would follow it: not counted as seen, thus unseen. */
 		if (!c)
 			return;
-		c->out = built;
-		atomic_add(built, &kn->pending);
-		WRITE_ONCE(c->rcv_tstamp, tcp_sk(sk)->rcv_tstamp);
-		WRITE_ONCE(c->lrcvtime, inet_csk(sk)->icsk_ack.lrcvtime);
-		ka_watch_add(c);
+		probe_out(c, built);
 	}
+	if (c)
+		WRITE_ONCE(c->sent, c->sent + built);
 	ka_stats_add(kn, KA_PROBES_SENT, built);
 	ka_stats_add(kn, KA_PROBE_BYTES, built * probe_bytes(sk));
 }
@@ -161,12 +275,14 @@ void ka_probe_reset(struct ka_net *kn, struct sock *sk)
 		return;
 	probe_settle(c, KA_PROBES_RESET);
 	ka_stats_add(kn, KA_CONNS_RESET, 1);
+	ka_event_add(kn, sk, TCP_KEEPALIVE_EVENT_RESET, c->lost_in_row,
+		     probe_idle_ms(sk));
 }
 
-static void probe_end(struct ka_conn *c, enum ka_stat fate)
+static void probe_end(struct ka_conn *c)
 {
 	if (c->out)
-		probe_settle(c, fate);
+		probe_settle(c, KA_PROBES_ABANDONED);
 	ka_conn_drop(c);
 }
 
@@ -179,12 +295,21 @@ static void probe_end(struct ka_conn *c, enum ka_stat fate)
 void ka_probe_dead(struct ka_net *kn, struct sock *sk, bool unreachable)
 {
 	struct ka_conn *c = probe_find(kn, sk);
+	u32 idle_ms = probe_idle_ms(sk);
+	u32 lost;
+
+	if (c && c->out)
+		probe_lost(c);
+	lost = c ? c->lost_in_row : 0;
 
 	ka_stats_add(kn, KA_CONNS_DEAD, 1);
 	if (unreachable)
 		ka_stats_add(kn, KA_CONNS_UNREACHABLE, 1);
+	ka_stats_sample(kn, KA_DETECT_MS, idle_ms);
+	trace_conn_dead(sk, lost, idle_ms);
+	ka_event_add(kn, sk, TCP_KEEPALIVE_EVENT_DEAD, lost, idle_ms);
 	if (c)
-		probe_end(c, KA_PROBES_LOST);
+		ka_conn_drop(c);
 }
 
 /**
@@ -197,7 +322,7 @@ void ka_probe_closed(struct ka_net *kn, struct sock *sk)
 	struct ka_conn *c = probe_find(kn, sk);
 
 	if (c)
-		probe_end(c, KA_PROBES_ABANDONED);
+		probe_end(c);
 }
 
 /**
@@ -208,5 +333,5 @@ void ka_probe_closed(struct ka_net *kn, struct sock *sk)
  */
 void ka_probe_abandon(struct ka_conn *c)
 {
-	probe_end(c, KA_PROBES_ABANDONED);
+	probe_end(c);
 }

@@ -16,6 +16,8 @@ void ka_probe_closed(struct ka_net *kn, struct sock *sk);
 void ka_probe_abandon(struct ka_conn *c);
 
 bool ka_probe_maybe_answered(const struct ka_conn *c);
+bool ka_probe_heeded(const struct ka_net *kn);
 bool ka_probe_look(struct ka_conn *c);
+void ka_probe_tick(struct ka_conn *c);
 
 #endif

@@ -38,6 +38,17 @@ enum ka_stat {
 
 #undef X
 
+/* Every histogram, in the order of the attributes. */
+enum ka_hist {
+	KA_RTT_US,
+	KA_LOST_IN_ROW,
+	KA_DETECT_MS,
+	KA_NHISTS
+};
+
+/* Bucket i counts the values up to 2^i that fit no smaller one, the last all. */
+#define KA_HIST_BUCKETS	34
+
 /*
  * One CPU's share. The slot of PROBES_SENT holds the probes that the hook saw;
  * the true figure is the kernel's. The slots of the gauges and of
@@ -45,6 +56,7 @@ enum ka_stat {
  */
 struct ka_stats {
 	u64_stats_t		v[KA_NSTATS];
+	u64_stats_t		hist[KA_NHISTS][KA_HIST_BUCKETS];
 	struct u64_stats_sync	syncp;
 };
 
@@ -52,6 +64,9 @@ int ka_stats_init(struct ka_net *kn);
 void ka_stats_exit(struct ka_net *kn);
 int ka_stats_start(void);
 void ka_stats_add(struct ka_net *kn, enum ka_stat stat, unsigned int n);
+void ka_stats_sample(struct ka_net *kn, enum ka_hist hist, u64 value);
 void ka_stats_read(struct ka_net *kn, u64 v[KA_NSTATS]);
+void ka_stats_hist(struct ka_net *kn, enum ka_hist hist,
+		   u64 count[KA_HIST_BUCKETS]);
 
 #endif

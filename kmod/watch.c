@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The watch over connections that owe an answer: records with a probe out, or
- * with one lost. They are looked at before statistics are read, so that whoever
- * reads finds each answer counted that has arrived; and about once a second,
- * without waking an idle CPU for it, since a second wakeup would cost more than
- * a probe and its answer do.
+ * with one lost. They are looked at before anything is read, so that whoever
+ * reads finds each answer counted that has arrived. Nobody wakes a CPU for them
+ * otherwise, which would cost more than a probe and its answer do, but while
+ * somebody listens: then soon after the probe, and again and again.
  *
  * The socket's lock is outside watch_lock. That one is raw, as the hooks run
  * with preemption off on a kernel with PREEMPT_RT.
@@ -21,15 +21,16 @@
 #include "probe.h"
 #include "watch.h"
 
-#define WATCH_PERIOD	HZ
+/* How soon a listener hears of an answer: half of what users may rely on. */
+#define WATCH_PERIOD	(HZ / 20)
 /* Records looked at under one hold of watch_lock. */
 #define WATCH_BATCH	32
 
 static void watch_work_fn(struct work_struct *work);
-static DECLARE_DEFERRABLE_WORK(watch_work, watch_work_fn);
+static DECLARE_DELAYED_WORK(watch_work, watch_work_fn);
 
 /**
- * ka_watch_add - look for an answer from now on
+ * ka_watch_add - it owes an answer from now on
  * @c: the record; its socket is locked and BHs are off
  */
 void ka_watch_add(struct ka_conn *c)
@@ -43,6 +44,11 @@ void ka_watch_add(struct ka_conn *c)
 	c->watched = true;
 	kn->watched++;
 	raw_spin_unlock(&kn->watch_lock);
+}
+
+/* Somebody waits to hear of an answer. */
+void ka_watch_hurry(void)
+{
 	queue_delayed_work(system_unbound_wq, &watch_work, WATCH_PERIOD);
 }
 
@@ -155,7 +161,7 @@ static void watch_work_fn(struct work_struct *work)
 			put_net(held);
 		held = net;
 		ka_watch_pass(kn);
-		more |= READ_ONCE(kn->watched);
+		more |= READ_ONCE(kn->watched) && ka_probe_heeded(kn);
 		rcu_read_lock();
 	}
 	rcu_read_unlock();
@@ -173,6 +179,11 @@ void ka_watch_init(struct ka_net *kn)
 	raw_spin_lock_init(&kn->watch_lock);
 	INIT_LIST_HEAD(&kn->watch);
 	mutex_init(&kn->watch_mutex);
+}
+
+void ka_watch_exit(struct ka_net *kn)
+{
+	mutex_destroy(&kn->watch_mutex);
 }
 
 /* No hook is left that could add. May sleep. */

@@ -14,4 +14,14 @@ static inline const struct timer_list *ka_keepalive_timer(const struct sock *sk)
 #endif
 }
 
+static inline struct sock *ka_keepalive_sock(struct timer_list *t)
+{
+#ifdef KA_HAVE_ICSK_KEEPALIVE_TIMER
+	return &container_of(t, struct inet_connection_sock,
+			     icsk_keepalive_timer)->icsk_inet.sk;
+#else
+	return container_of(t, struct sock, sk_timer);
+#endif
+}
+
 #endif
