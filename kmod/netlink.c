@@ -232,6 +232,12 @@ static const struct genl_ops ops[] = {
 		.doit		= stats_get,
 		.policy		= no_attrs,
 		.maxattr	= ARRAY_SIZE(no_attrs) - 1,
+	}, {
+		.cmd		= TCP_KEEPALIVE_CMD_CONN_GET,
+		.dumpit		= ka_netlink_conn_dump,
+		.done		= ka_netlink_conn_done,
+		.policy		= ka_netlink_conn_attrs,
+		.maxattr	= TCP_KEEPALIVE_A_CONN_MAX,
 	},
 };
 

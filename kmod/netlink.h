@@ -12,9 +12,13 @@ struct ka_policy;
 enum { KA_NETLINK_EVENTS, KA_NETLINK_POLICY };
 
 extern struct genl_family ka_netlink_family;
+extern const struct nla_policy ka_netlink_conn_attrs[];
 
 void ka_netlink_policy_changed(struct ka_net *kn, const struct ka_policy *p,
 			       u32 seq);
+
+int ka_netlink_conn_dump(struct sk_buff *skb, struct netlink_callback *cb);
+int ka_netlink_conn_done(struct netlink_callback *cb);
 
 int ka_netlink_init(void);
 void ka_netlink_exit(void);
