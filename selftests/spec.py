@@ -3,9 +3,11 @@
 """The YNL spec: the same as the header, and the kernel's own ynl command line
 drives the module with it."""
 
+import contextlib
 import json
 import os
 import re
+import socket
 import subprocess
 
 import ka
@@ -139,35 +141,104 @@ def test_ynl_reads_the_statistics():
         assert {k.replace("-", "_"): v for k, v in got.items()} == counters
 
 
+def test_ynl_reads_histograms():
+    with ka.wire() as (c, s):
+        (a, b), = ka.pair(c, s)
+        s.drop("prerouting")
+        ka.keepalive(a, 1, 1, 2)
+        ka.expect(c, 20, conns_dead=1)
+        got = ynl_do(c, "stats-get")
+        bucket, = got["detect-ms"]
+        assert bucket["count"] == 1 and bucket["le"] in (4096, 8192), got
+        assert "rtt-us" not in got and "lost-in-row" not in got, got
+        a.close()
+        b.close()
+
+
+def test_ynl_dumps_connections():
+    with ka.wire() as (c, s):
+        (a, b), = ka.pair(c, s)
+        ka.keepalive(a, 60, 7, 3)
+        want = {"lport": a.getsockname()[1], "rport": 7000, "state": 1,
+                "status": "alive", "keepalive": 1, "time": 60, "intvl": 7,
+                "probes": 3, "source": "program", "out": 0, "sent": 0,
+                "local": socket.inet_aton(a.getsockname()[0]).hex()}
+        for request, n in (({}, 1), ({"status": "alive"}, 1),
+                           ({"status": "unprotected"}, 0),
+                           ({"idle-min": 3600}, 0),
+                           ({"match": {"rport-min": 7000}}, 1),
+                           ({"match": {"rport-min": 7001}}, 0)):
+            spec()
+            status, out, err = ynl(c, "--dump", "conn-get", "--json",
+                                   json.dumps(request))
+            assert status == 0, err
+            got = json.loads(out)
+            assert len(got) == n, (request, got)
+            for conn in got:
+                assert want.items() <= conn.items(), (want, conn)
+        a.close()
+        b.close()
+
+
 def wchan(pid):
     with open(f"/proc/{pid}/wchan", encoding="ascii") as f:
         return f.read()
 
 
+@contextlib.contextmanager
+def listening(ns, group, seconds):
+    """The events of the group, filled in at the end of the block."""
+    spec()
+    events = []
+    with subprocess.Popen(["ip", "netns", "exec", ns.name, "python3", YNL,
+                           "--spec", SPEC, "--schema", SCHEMA,
+                           "--output-json", "--subscribe", group,
+                           "--sleep", str(seconds)],
+                          stdout=subprocess.PIPE, text=True) as p:
+        ka.poll("a listener", 30, lambda: "nanosleep" in wchan(p.pid))
+        yield events
+        out = p.communicate(timeout=300)[0]
+    for line in out.splitlines():       # a list, or one event a line
+        msgs = json.loads(line)
+        events += [m["msg"] for m in
+                   (msgs if isinstance(msgs, list) else [msgs])]
+
+
 def test_ynl_hears_of_changes():
     with ka.Netns() as ns:
-        spec()
-        with subprocess.Popen(["ip", "netns", "exec", ns.name, "python3", YNL,
-                               "--spec", SPEC, "--schema", SCHEMA,
-                               "--output-json", "--subscribe", "policy",
-                               "--sleep", "10"],
-                              stdout=subprocess.PIPE, text=True) as p:
-            ka.poll("a listener", 30, lambda: "nanosleep" in wchan(p.pid))
+        with listening(ns, "policy", 10) as events:
             ns.kactl("policy", "set", "time", "60")
             ns.kactl("policy", "set", "time", "60")
             ns.exec("sh", "-c",
                     "echo 5 >/sys/class/tcp_keepalive/netns/probes")
             ns.sysctl("net.ipv4.tcp_keepalive_intvl", 33)
             ns.kactl("policy", "reset")
-            out = p.communicate(timeout=60)[0]
-        events = []
-        for line in out.splitlines():       # a list, or one event a line
-            msgs = json.loads(line)
-            events += [m["msg"] for m in
-                       (msgs if isinstance(msgs, list) else [msgs])]
-        assert [(e["seq"], e["time"], e["intvl"], e["probes"]) for e in events] \
-            == [(1, 60, 75, 9), (2, 60, 75, 5), (3, 7200, 33, 9)], out
-        assert all(e["at"] > 1e18 for e in events), out
+        assert [(e["seq"], e["time"], e["intvl"], e["probes"])
+                for e in events] == \
+            [(1, 60, 75, 9), (2, 60, 75, 5), (3, 7200, 33, 9)], events
+        assert all(e["at"] > 1e18 for e in events), events
+
+
+def test_ynl_hears_of_connections():
+    with ka.wire() as (c, s):
+        (a, b), = ka.pair(c, s)
+        with listening(c, "events", 60) as events:
+            s.drop("prerouting")
+            ka.keepalive(a, 2, 3, 3)
+            ka.expect(c, 20, probes_lost=1)
+            s.undrop()
+            ka.expect(c, 20, conns_recovered=1)
+            s.drop("prerouting")
+            ka.expect(c, 60, conns_dead=1)
+        assert [(e["seq"], e["event"], e["lost"]) for e in events] == \
+            [(1, "lost", 1), (2, "recovered", 1), (3, "lost", 1),
+             (4, "lost", 2), (5, "lost", 3), (6, "dead", 3)], events
+        assert all(e["rport"] == 7000 and e["inode"] for e in events), events
+        # Silent for the idle time and the intervals, the wheel's slack beside.
+        assert 5000 <= events[1]["idle-ms"] <= 6500, events
+        assert 11000 <= events[-1]["idle-ms"] <= 13000, events
+        a.close()
+        b.close()
 
 
 if __name__ == "__main__":
