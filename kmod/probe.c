@@ -49,20 +49,23 @@ bool ka_probe_maybe_answered(const struct ka_conn *c)
  * that time is the answer's only if the answer was the one thing that happened:
  * no earlier probe could have been meant (RFC 6298 3, Karn), no tick, one segment
  * in and none out, no data, no window update, and no program that read: that
- * notes the time too. A jiffy is all that may lie between it and the stamp of the
- * ACK.
+ * notes the time too. (The window of a SYN is not scaled; the first one after it
+ * differs by less than a unit.) A jiffy is all that may lie between it and the
+ * stamp of the ACK.
  */
 static s64 probe_rtt_us(const struct ka_conn *c)
 {
 	const struct tcp_sock *tp = tcp_sk(c->sk);
 	s64 rtt_us = tp->tcp_mstamp - c->mstamp;
 	s64 ticks_us = jiffies_to_usecs(tp->rcv_tstamp - c->sent_at);
+	s32 window = tp->snd_wnd - c->snd_wnd;
 
 	if (c->lost_in_row || c->out != 1 || READ_ONCE(c->ticked) ||
 	    tp->segs_in != c->segs_in + 1 || tp->segs_out != c->segs_out ||
 	    tp->rcv_tstamp == c->rcv_tstamp || tp->rcv_nxt != c->rcv_nxt ||
 	    tp->copied_seq != c->copied_seq ||
-	    tp->write_seq != c->write_seq || tp->snd_wnd != c->snd_wnd)
+	    tp->write_seq != c->write_seq ||
+	    abs(window) >= 1 << tp->rx_opt.snd_wscale)
 		return -1;
 	if (abs(rtt_us - ticks_us) > jiffies_to_usecs(1) || rtt_us > U32_MAX)
 		return -1;
