@@ -45,24 +45,35 @@ struct ka_event {
 
 static_assert(sizeof(struct ka_event) <= KA_POOL_SIZE);
 
+/* Events that may wait, in all namespaces: 3 MB of them. */
+#define EVENT_QUEUE_MAX	16384
+
 static LLIST_HEAD(event_queue);
+static atomic_t event_queued;
 static void event_work_fn(struct work_struct *work);
 static DECLARE_WORK(event_work, event_work_fn);
 
 /* The family is there to send by; hooks that read it are under RCU. */
 static bool event_open __read_mostly;
 
-/**
- * ka_event_wanted - does anybody listen?
- * @kn: the namespace
- *
- * Under rcu_read_lock(), for as long as it takes to add what is wanted.
+/*
+ * Does anybody listen? In any namespace: generic netlink knows no better. Under
+ * rcu_read_lock(), for as long as it takes to add what is wanted.
  */
-bool ka_event_wanted(const struct ka_net *kn)
+static bool event_wanted(const struct ka_net *kn)
 {
 	return READ_ONCE(event_open) &&
 	       genl_has_listeners(&ka_netlink_family, kn->net,
 				  KA_NETLINK_EVENTS);
+}
+
+/**
+ * ka_event_heard - did the last event reach anybody?
+ * @kn: the namespace
+ */
+bool ka_event_heard(const struct ka_net *kn)
+{
+	return READ_ONCE(kn->events_heard);
 }
 
 /**
@@ -73,19 +84,21 @@ bool ka_event_wanted(const struct ka_net *kn)
  * @lost: probes lost in a row
  * @idle_ms: milliseconds for which the peer was silent
  *
- * Does nothing if nobody listens. BHs are off (with PREEMPT_RT: preemption),
- * under rcu_read_lock(). What there is no memory for shows as a gap in the
- * numbers.
+ * Does nothing if nobody listens. BHs are off, or in a hook with PREEMPT_RT
+ * preemption, under rcu_read_lock(). What there is no room for shows as a gap in
+ * the numbers.
  */
 void ka_event_add(struct ka_net *kn, const struct sock *sk,
 		  enum tcp_keepalive_event what, u32 lost, u32 idle_ms)
 {
 	struct ka_event *e;
 
-	if (!ka_event_wanted(kn))
+	if (!event_wanted(kn))
 		return;
-	e = ka_pool_get();
+	e = atomic_inc_return(&event_queued) <= EVENT_QUEUE_MAX ?
+	    ka_pool_get() : NULL;
 	if (!e) {
+		atomic_dec(&event_queued);
 		atomic_inc(&kn->events_missed);
 		return;
 	}
@@ -105,7 +118,7 @@ static int event_put(struct sk_buff *skb, const struct ka_event *e)
 {
 	const struct net *net = e->kn->net;
 
-	return nla_put_u8(skb, TCP_KEEPALIVE_A_EVENT_EVENT, e->what) ?:
+	return nla_put_u32(skb, TCP_KEEPALIVE_A_EVENT_EVENT, e->what) ?:
 	       nla_put_u32(skb, TCP_KEEPALIVE_A_EVENT_SEQ, e->kn->event_seq) ?:
 	       nla_put_u64_64bit(skb, TCP_KEEPALIVE_A_EVENT_AT, e->at,
 				 TCP_KEEPALIVE_A_EVENT_PAD) ?:
@@ -122,6 +135,7 @@ static void event_send(const struct ka_event *e)
 {
 	struct sk_buff *skb;
 	void *hdr;
+	int err;
 
 	e->kn->event_seq += 1 + atomic_xchg(&e->kn->events_missed, 0);
 	skb = genlmsg_new(EVENT_SIZE, GFP_KERNEL);
@@ -134,8 +148,9 @@ static void event_send(const struct ka_event *e)
 		return;
 	}
 	genlmsg_end(skb, hdr);
-	genlmsg_multicast_netns(&ka_netlink_family, e->kn->net, skb, 0,
-				KA_NETLINK_EVENTS, GFP_KERNEL);
+	err = genlmsg_multicast_netns(&ka_netlink_family, e->kn->net, skb, 0,
+				      KA_NETLINK_EVENTS, GFP_KERNEL);
+	WRITE_ONCE(e->kn->events_heard, err != -ESRCH);
 }
 
 static void event_work_fn(struct work_struct *work)
@@ -147,6 +162,7 @@ static void event_work_fn(struct work_struct *work)
 	llist_for_each_entry_safe(e, next, queue, node) {
 		event_send(e);
 		kfree(e);
+		atomic_dec(&event_queued);
 		cond_resched();
 	}
 }
@@ -154,6 +170,8 @@ static void event_work_fn(struct work_struct *work)
 /* Wait until what was added before this call has been sent. */
 void ka_event_flush(void)
 {
+	/* Whoever added to the empty queue may not have come that far yet. */
+	queue_work(system_unbound_wq, &event_work);
 	flush_work(&event_work);
 }
 

@@ -9,7 +9,7 @@
 
 struct ka_net;
 
-bool ka_event_wanted(const struct ka_net *kn);
+bool ka_event_heard(const struct ka_net *kn);
 void ka_event_add(struct ka_net *kn, const struct sock *sk,
 		  enum tcp_keepalive_event what, u32 lost, u32 idle_ms);
 void ka_event_flush(void);

@@ -4,12 +4,14 @@
  * enforce.c what happened; it keeps nothing itself.
  *
  * A hook runs with the socket locked, by the keepalive timer or the receive path
- * in softirq, or by a process; but for sockets that never were established and
- * are put down unlocked, which have no record. None may sleep.
+ * in softirq, or by a process; but for the timer's entry, and for sockets that
+ * never were established and are put down unlocked, which have no record. None
+ * may sleep.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/kprobes.h>
+#include <linux/preempt.h>
 #include <linux/rcupdate.h>
 #include <linux/tcp.h>
 #include <linux/tracepoint.h>
@@ -192,15 +194,16 @@ static struct kretprobe hook_wakeup = {
 /*
  * TCP's keepalive timer is about to run, and to overwrite the time of the last
  * segment. The lock is the one that it takes next. With PREEMPT_RT it sleeps, and
- * this must not: answers are found then without their time, or by the watch.
+ * without ftrace the kprobe is a trap, which counts as an NMI: then answers are
+ * found without their time, or by who reads.
  */
 static void hook_tick_look(struct ka_net *kn, struct sock *sk)
 {
-	bool locked = !IS_ENABLED(CONFIG_PREEMPT_RT) &&
+	bool locked = !IS_ENABLED(CONFIG_PREEMPT_RT) && !in_nmi() &&
 		      spin_trylock(&sk->sk_lock.slock);
 	struct ka_conn *c = ka_conn_find(kn, sk);
 
-	if (locked && c && (sock_owned_by_user(sk) || !ka_probe_look(c)))
+	if (c && locked && !sock_owned_by_user(sk) && !ka_probe_look(c))
 		c = NULL;
 	if (c)
 		ka_probe_tick(c);

@@ -2,7 +2,7 @@
 /*
  * Load, unload, and the namespaces in between.
  *
- * Up: namespaces, hooks, counting, netlink, sysfs, events. Down: the other way round,
+ * Up: namespaces, hooks, counting, sysfs, netlink. Down: the other way round,
  * so that each part finds those it stands on; the watch stops when no hook is
  * left that could start it. The hooks of a namespace that
  * goes stay out from pre_exit on, and none is inside when exit begins.
@@ -134,20 +134,17 @@ static int __init main_init(void)
 	err = ka_stats_start();
 	if (err)
 		goto out_hook;
-	err = ka_netlink_init();
-	if (err)
-		goto out_hook;
 	err = ka_sysfs_init();
 	if (err)
-		goto out_netlink;
-
-	ka_event_start();
+		goto out_hook;
 	ka_policy_set(ka_net(&init_net), &p);
 	WRITE_ONCE(main_loaded, true);
-	return 0;
+	/* Last: a dump would outlive a failure after it. */
+	err = ka_netlink_init();
+	if (!err)
+		return 0;
 
-out_netlink:
-	ka_netlink_exit();
+	ka_sysfs_exit();
 out_hook:
 	ka_hook_exit();
 	ka_watch_stop();
@@ -162,7 +159,6 @@ out_pool:
 static void __exit main_exit(void)
 {
 	ka_sysfs_exit();
-	ka_event_stop();
 	ka_netlink_exit();
 	ka_hook_exit();
 	ka_watch_stop();

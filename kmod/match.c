@@ -134,6 +134,11 @@ static int match_cgroup(struct ka_match *m, const struct nlattr *path,
 
 	if (!path)
 		return 0;
+	if (!IS_ENABLED(CONFIG_SOCK_CGROUP_DATA)) {
+		NL_SET_ERR_MSG_ATTR(extack, path,
+				    "cgroup: sockets have none in this kernel");
+		return -EOPNOTSUPP;
+	}
 	cgroup = cgroup_get_from_path(nla_data(path));
 	if (IS_ERR(cgroup)) {
 		NL_SET_ERR_MSG_ATTR(extack, path,

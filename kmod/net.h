@@ -37,7 +37,8 @@
  * @tracked: records that last
  * @event_seq: number of the last event of a connection; of the one worker that
  *	sends them
- * @events_missed: events that no memory was had for since
+ * @events_missed: events that there was no room for since
+ * @events_heard: the last one reached somebody; of that worker likewise
  * @watch_lock: protects @watch and @watched; inside a socket's lock
  * @watch: records whose connection owes an answer
  * @watched: how many
@@ -66,6 +67,7 @@ struct ka_net {
 
 	u32			event_seq;
 	atomic_t		events_missed;
+	bool			events_heard;
 
 	raw_spinlock_t		watch_lock;
 	struct list_head	watch;

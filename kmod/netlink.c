@@ -7,8 +7,12 @@
 
 #include <linux/tcp_keepalive.h>
 
+#include "event.h"
 #include "net.h"
 #include "netlink.h"
+
+/* The family is there to send by. */
+static bool netlink_open __read_mostly;
 
 static const struct genl_multicast_group groups[] = {
 	[KA_NETLINK_EVENTS] = { .name = TCP_KEEPALIVE_MCGRP_EVENTS },
@@ -269,7 +273,9 @@ void ka_netlink_policy_changed(struct ka_net *kn, const struct ka_policy *p,
 	void *hdr;
 	u64 now;
 
-	if (!genl_has_listeners(&ka_netlink_family, kn->net, KA_NETLINK_POLICY))
+	/* sysfs is there before the family and goes before it. */
+	if (!READ_ONCE(netlink_open) ||
+	    !genl_has_listeners(&ka_netlink_family, kn->net, KA_NETLINK_POLICY))
 		return;
 	skb = genlmsg_new(NLMSG_DEFAULT_SIZE, GFP_KERNEL);
 	if (!skb)
@@ -290,10 +296,18 @@ void ka_netlink_policy_changed(struct ka_net *kn, const struct ka_policy *p,
 
 int ka_netlink_init(void)
 {
-	return genl_register_family(&ka_netlink_family);
+	int err = genl_register_family(&ka_netlink_family);
+
+	if (err)
+		return err;
+	WRITE_ONCE(netlink_open, true);
+	ka_event_start();
+	return 0;
 }
 
+/* Nobody is left who could change a policy. May sleep. */
 void ka_netlink_exit(void)
 {
+	ka_event_stop();
 	genl_unregister_family(&ka_netlink_family);
 }

@@ -25,7 +25,7 @@
 
 const struct nla_policy ka_netlink_conn_attrs[TCP_KEEPALIVE_A_CONN_MAX + 1] = {
 	[TCP_KEEPALIVE_A_CONN_STATUS] =
-		NLA_POLICY_MAX(NLA_U8, TCP_KEEPALIVE_STATUS_UNPROTECTED),
+		NLA_POLICY_MAX(NLA_U32, TCP_KEEPALIVE_STATUS_UNPROTECTED),
 	[TCP_KEEPALIVE_A_CONN_MATCH]	= NLA_POLICY_NESTED(ka_match_attrs),
 	[TCP_KEEPALIVE_A_CONN_IDLE_MIN]	= { .type = NLA_U32 },
 };
@@ -54,8 +54,8 @@ struct conn_info {
 	u8		status;
 	bool		heard;
 	bool		ticking;
-	u32		idle_ms;
-	u32		next_ms;
+	unsigned long	idle;
+	unsigned long	next;
 	u32		out;
 	u32		sent;
 	u32		answered;
@@ -99,7 +99,7 @@ static void conn_read(struct conn_info *info, struct ka_net *kn,
 	info->state = READ_ONCE(sk->sk_state);
 	info->keepalive = sock_flag(sk, SOCK_KEEPOPEN);
 	info->heard = info->state != TCP_SYN_SENT;
-	info->idle_ms = jiffies_to_msecs(keepalive_time_elapsed(tcp_sk(sk)));
+	info->idle = keepalive_time_elapsed(tcp_sk(sk));
 
 	rcu_read_lock();
 	c = ka_conn_find(kn, sk);
@@ -115,7 +115,7 @@ static void conn_read(struct conn_info *info, struct ka_net *kn,
 		long left = READ_ONCE(timer->expires) - jiffies;
 
 		info->ticking = true;
-		info->next_ms = jiffies_to_msecs(max(left, 0L));
+		info->next = max(left, 0L);
 	}
 	info->status = !info->keepalive ? TCP_KEEPALIVE_STATUS_UNPROTECTED :
 		       info->out ? TCP_KEEPALIVE_STATUS_PROBING :
@@ -125,13 +125,10 @@ static void conn_read(struct conn_info *info, struct ka_net *kn,
 static bool conn_wanted(const struct conn_dump *dump,
 			const struct conn_info *info)
 {
-	/* It may have been closed since it was found. */
-	if (info->state == TCP_CLOSE)
-		return false;
 	if (dump->by_status && info->status != dump->status)
 		return false;
-	return !dump->idle_min || (info->heard &&
-		info->idle_ms / MSEC_PER_SEC >= dump->idle_min);
+	return !dump->idle_min ||
+	       (info->heard && info->idle / HZ >= dump->idle_min);
 }
 
 static int conn_put(struct sk_buff *skb, const struct conn_info *info,
@@ -144,8 +141,8 @@ static int conn_put(struct sk_buff *skb, const struct conn_info *info,
 	return nla_put_u32(skb, TCP_KEEPALIVE_A_CONN_NETNS_INO,
 			   sock_net(sk)->ns.inum) ||
 	       ka_ident_put(skb, &info->ident, TCP_KEEPALIVE_A_CONN_LOCAL) ||
-	       nla_put_u8(skb, TCP_KEEPALIVE_A_CONN_STATE, info->state) ||
-	       nla_put_u8(skb, TCP_KEEPALIVE_A_CONN_STATUS, info->status) ||
+	       nla_put_u32(skb, TCP_KEEPALIVE_A_CONN_STATE, info->state) ||
+	       nla_put_u32(skb, TCP_KEEPALIVE_A_CONN_STATUS, info->status) ||
 	       nla_put_u8(skb, TCP_KEEPALIVE_A_CONN_KEEPALIVE,
 			  info->keepalive) ||
 	       nla_put_s32(skb, TCP_KEEPALIVE_A_CONN_TIME,
@@ -154,15 +151,15 @@ static int conn_put(struct sk_buff *skb, const struct conn_info *info,
 			   keepalive_intvl_when(tp) / HZ) ||
 	       nla_put_u32(skb, TCP_KEEPALIVE_A_CONN_PROBES,
 			   keepalive_probes(tp)) ||
-	       nla_put_u8(skb, TCP_KEEPALIVE_A_CONN_SOURCE, source) ||
+	       nla_put_u32(skb, TCP_KEEPALIVE_A_CONN_SOURCE, source) ||
 	       nla_put_u32(skb, TCP_KEEPALIVE_A_CONN_USER_TIMEOUT_MS,
 			   READ_ONCE(inet_csk(sk)->icsk_user_timeout)) ||
 	       (info->heard &&
 		nla_put_u32(skb, TCP_KEEPALIVE_A_CONN_IDLE_MS,
-			    info->idle_ms)) ||
+			    ka_stats_ms(info->idle))) ||
 	       (info->ticking &&
 		nla_put_u32(skb, TCP_KEEPALIVE_A_CONN_NEXT_MS,
-			    info->next_ms)) ||
+			    ka_stats_ms(info->next))) ||
 	       nla_put_u32(skb, TCP_KEEPALIVE_A_CONN_OUT, info->out) ||
 	       nla_put_u32(skb, TCP_KEEPALIVE_A_CONN_SENT, info->sent) ||
 	       nla_put_u32(skb, TCP_KEEPALIVE_A_CONN_ANSWERED,
@@ -190,7 +187,8 @@ static int conn_fill(struct sk_buff *skb, struct netlink_callback *cb,
 	void *hdr;
 
 	ka_ident_read(&info.ident, sk);
-	if (!ka_match(dump->match, sk, &info.ident))
+	/* It may have been closed since it was found. */
+	if (!ka_walk_wants(sk) || !ka_match(dump->match, sk, &info.ident))
 		return 0;
 	conn_read(&info, ka_net(sock_net(sk)), sk);
 	if (!conn_wanted(dump, &info))
@@ -223,7 +221,7 @@ static int conn_start(struct netlink_callback *cb)
 		return PTR_ERR(match);
 	dump->match = match;
 	if (a[TCP_KEEPALIVE_A_CONN_STATUS]) {
-		dump->status = nla_get_u8(a[TCP_KEEPALIVE_A_CONN_STATUS]);
+		dump->status = nla_get_u32(a[TCP_KEEPALIVE_A_CONN_STATUS]);
 		dump->by_status = true;
 	}
 	if (a[TCP_KEEPALIVE_A_CONN_IDLE_MIN])
@@ -235,7 +233,7 @@ int ka_netlink_conn_dump(struct sk_buff *skb, struct netlink_callback *cb)
 {
 	struct net *net = sock_net(cb->skb->sk);
 	struct conn_dump *dump = (void *)cb->ctx;
-	struct sock *batch[KA_WALK_BATCH];
+	struct ka_walk_step batch[KA_WALK_BATCH];
 	unsigned int i, n;
 	int err = 0;
 
@@ -253,15 +251,15 @@ int ka_netlink_conn_dump(struct sk_buff *skb, struct netlink_callback *cb)
 		if (!n)
 			break;
 		for (i = 0; i < n && !err; i++) {
-			err = conn_fill(skb, cb, batch[i]);
+			err = conn_fill(skb, cb, batch[i].sk);
 			if (!err)
 				continue;
 			dump->walk = before;
 			if (i)
-				ka_walk_passed(&dump->walk, batch[i - 1]);
+				ka_walk_passed(&dump->walk, &batch[i - 1]);
 		}
 		for (i = 0; i < n; i++)
-			sock_put(batch[i]);
+			sock_put(batch[i].sk);
 		if (fatal_signal_pending(current))
 			err = -EINTR;
 	}

@@ -43,20 +43,21 @@ static void pool_fill(struct work_struct *work)
 
 static void *pool_take(void)
 {
-	struct pool_reserve *r = this_cpu_ptr(&pool_reserve);
+	struct pool_reserve *r = get_cpu_ptr(&pool_reserve);
 	struct llist_node *n = llist_del_first(&r->free);
 
 	if (atomic_read(&r->n) < POOL_RESERVE / 2)
 		queue_work(system_unbound_wq, &pool_work);
 	if (n)
 		atomic_dec(&r->n);
+	put_cpu_ptr(&pool_reserve);
 	return n;
 }
 
 /**
  * ka_pool_get - get an object
  *
- * BHs are off (with PREEMPT_RT: preemption).
+ * BHs are off.
  *
  * Return: KA_POOL_SIZE bytes of zeros, for kfree(), or NULL.
  */

@@ -2,7 +2,7 @@
 #ifndef KA_POOL_H
 #define KA_POOL_H
 
-/* Size of every object; kmalloc has a cache of just that. */
+/* Size of every object; on most machines kmalloc has a cache of just that. */
 #define KA_POOL_SIZE	192
 
 void *ka_pool_get(void);

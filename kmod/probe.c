@@ -7,8 +7,8 @@
  * watch or the next event, looks at them first.
  *
  * Unless said otherwise the socket is locked here, by the caller or by the
- * process that the hook runs in, and BHs are off (with PREEMPT_RT: preemption)
- * under rcu_read_lock().
+ * process that the hook runs in, and BHs are off (in a hook with PREEMPT_RT:
+ * preemption) under rcu_read_lock().
  */
 #include <linux/tcp.h>
 #include <net/tcp.h>
@@ -48,10 +48,10 @@ bool ka_probe_maybe_answered(const struct ka_conn *c)
  * told. TCP notes the time at each segment and at each tick of its timers, so
  * that time is the answer's only if the answer was the one thing that happened:
  * no earlier probe could have been meant (RFC 6298 3, Karn), no tick, one segment
- * in and none out, no data, no window update, and no program that read: that
- * notes the time too. (The window of a SYN is not scaled; the first one after it
- * differs by less than a unit.) A jiffy is all that may lie between it and the
- * stamp of the ACK.
+ * in and none out, no data, no window update, and nothing that a program could
+ * read or peek at: that notes the time too. (The window of a SYN is not scaled;
+ * the first one after it differs by less than a unit.) What else notes the time
+ * can make it late by two jiffies, as it must agree with the stamp of the ACK.
  */
 static s64 probe_rtt_us(const struct ka_conn *c)
 {
@@ -63,13 +63,11 @@ static s64 probe_rtt_us(const struct ka_conn *c)
 	if (c->lost_in_row || c->out != 1 || READ_ONCE(c->ticked) ||
 	    tp->segs_in != c->segs_in + 1 || tp->segs_out != c->segs_out ||
 	    tp->rcv_tstamp == c->rcv_tstamp || tp->rcv_nxt != c->rcv_nxt ||
-	    tp->copied_seq != c->copied_seq ||
+	    tp->copied_seq != c->copied_seq || tp->copied_seq != tp->rcv_nxt ||
 	    tp->write_seq != c->write_seq ||
 	    abs(window) >= 1 << tp->rx_opt.snd_wscale)
 		return -1;
-	if (abs(rtt_us - ticks_us) > jiffies_to_usecs(1) || rtt_us > U32_MAX)
-		return -1;
-	return rtt_us;
+	return abs(rtt_us - ticks_us) <= jiffies_to_usecs(1) ? rtt_us : -1;
 }
 
 static void probe_settle(struct ka_conn *c, enum ka_stat fate)
@@ -85,7 +83,7 @@ static void probe_answered(struct ka_conn *c)
 
 	if (rtt_us >= 0) {
 		ka_stats_sample(c->kn, KA_RTT_US, rtt_us);
-		WRITE_ONCE(c->rtt_us, max_t(u32, rtt_us, 1));
+		WRITE_ONCE(c->rtt_us, clamp_t(u64, rtt_us, 1, U32_MAX));
 		if (!c->rtt_min_us || c->rtt_us < c->rtt_min_us)
 			WRITE_ONCE(c->rtt_min_us, c->rtt_us);
 	}
@@ -96,7 +94,7 @@ static void probe_answered(struct ka_conn *c)
 
 static u32 probe_idle_ms(const struct sock *sk)
 {
-	return jiffies_to_msecs(keepalive_time_elapsed(tcp_sk(sk)));
+	return ka_stats_ms(keepalive_time_elapsed(tcp_sk(sk)));
 }
 
 static void probe_lost(struct ka_conn *c)
@@ -120,7 +118,7 @@ static void probe_recovered(struct ka_conn *c)
 	ka_stats_add(c->kn, KA_CONNS_RECOVERED, 1);
 	ka_stats_sample(c->kn, KA_LOST_IN_ROW, c->lost_in_row);
 	ka_event_add(c->kn, c->sk, TCP_KEEPALIVE_EVENT_RECOVERED,
-		     c->lost_in_row, jiffies_to_msecs(silent));
+		     c->lost_in_row, ka_stats_ms(silent));
 	WRITE_ONCE(c->lost_in_row, 0);
 }
 
@@ -195,7 +193,7 @@ static unsigned int probe_bytes(const struct sock *sk)
  */
 bool ka_probe_heeded(const struct ka_net *kn)
 {
-	return trace_probe_answered_enabled() || ka_event_wanted(kn);
+	return trace_probe_answered_enabled() || ka_event_heard(kn);
 }
 
 /* Remember what an answer will change. */
@@ -215,10 +213,11 @@ static void probe_out(struct ka_conn *c, unsigned int built)
 	c->copied_seq = tp->copied_seq;
 	c->write_seq = tp->write_seq;
 	c->snd_wnd = tp->snd_wnd;
-	WRITE_ONCE(c->ticked, false);
+	/* An earlier probe, that there was no record for, could be meant. */
+	WRITE_ONCE(c->ticked, inet_csk(c->sk)->icsk_probes_out != 0);
 	ka_watch_add(c);
 	if (trace_probe_answered_enabled() ||
-	    (c->lost_in_row && ka_event_wanted(c->kn)))
+	    (c->lost_in_row && ka_event_heard(c->kn)))
 		ka_watch_hurry();
 }
 
@@ -298,7 +297,7 @@ static void probe_end(struct ka_conn *c)
 void ka_probe_dead(struct ka_net *kn, struct sock *sk, bool unreachable)
 {
 	struct ka_conn *c = probe_find(kn, sk);
-	u32 idle_ms = probe_idle_ms(sk);
+	u32 idle = keepalive_time_elapsed(tcp_sk(sk));
 	u32 lost;
 
 	if (c && c->out)
@@ -308,9 +307,9 @@ void ka_probe_dead(struct ka_net *kn, struct sock *sk, bool unreachable)
 	ka_stats_add(kn, KA_CONNS_DEAD, 1);
 	if (unreachable)
 		ka_stats_add(kn, KA_CONNS_UNREACHABLE, 1);
-	ka_stats_sample(kn, KA_DETECT_MS, idle_ms);
-	trace_conn_dead(sk, lost, idle_ms);
-	ka_event_add(kn, sk, TCP_KEEPALIVE_EVENT_DEAD, lost, idle_ms);
+	ka_stats_sample(kn, KA_DETECT_MS, jiffies64_to_msecs(idle));
+	trace_conn_dead(sk, lost, ka_stats_ms(idle));
+	ka_event_add(kn, sk, TCP_KEEPALIVE_EVENT_DEAD, lost, ka_stats_ms(idle));
 	if (c)
 		ka_conn_drop(c);
 }

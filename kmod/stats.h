@@ -2,6 +2,9 @@
 #ifndef KA_STATS_H
 #define KA_STATS_H
 
+#include <linux/jiffies.h>
+#include <linux/minmax.h>
+#include <linux/time64.h>
 #include <linux/u64_stats_sync.h>
 
 struct ka_net;
@@ -59,6 +62,12 @@ struct ka_stats {
 	u64_stats_t		hist[KA_NHISTS][KA_HIST_BUCKETS];
 	struct u64_stats_sync	syncp;
 };
+
+/* Milliseconds, in the 32 bits that an attribute has for them: 49 days, or more. */
+static inline u32 ka_stats_ms(unsigned long ticks)
+{
+	return min_t(u64, jiffies64_to_msecs(ticks), U32_MAX);
+}
 
 int ka_stats_init(struct ka_net *kn);
 void ka_stats_exit(struct ka_net *kn);

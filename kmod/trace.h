@@ -40,7 +40,10 @@
 #define KA_TRACE_CONN_ARGS	\
 	__entry->netns_ino, __entry->local, __entry->remote
 
-/* A probe was handed down; @out: those before it that are unanswered. */
+/*
+ * TCP built a probe and handed it down, be it refused there; @out: those before it
+ * that are unanswered.
+ */
 TRACE_EVENT(probe_sent,
 	TP_PROTO(const struct sock *sk, u32 out),
 	TP_ARGS(sk, out),

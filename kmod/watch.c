@@ -161,8 +161,8 @@ static void watch_work_fn(struct work_struct *work)
 			put_net(held);
 		held = net;
 		ka_watch_pass(kn);
-		more |= READ_ONCE(kn->watched) && ka_probe_heeded(kn);
 		rcu_read_lock();
+		more |= READ_ONCE(kn->watched) && ka_probe_heeded(kn);
 	}
 	rcu_read_unlock();
 	if (held)

@@ -522,7 +522,7 @@ TEST_F(filter, refuses_a_status_that_is_none)
 	struct dump d;
 
 	nest_end(&self->m, self->match);
-	add_u8(&self->m, TCP_KEEPALIVE_A_CONN_STATUS, 3);
+	add_u32(&self->m, TCP_KEEPALIVE_A_CONN_STATUS, 3);
 	dump(&d, &self->m);
 	EXPECT_EQ(-ERANGE, d.error);
 }

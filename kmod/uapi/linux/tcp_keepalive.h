@@ -52,7 +52,8 @@ enum tcp_keepalive_source {
  * @TCP_KEEPALIVE_EVENT_DEAD: the keepalive timer closed it
  * @TCP_KEEPALIVE_EVENT_RESET: the peer answered a probe with RST
  * @TCP_KEEPALIVE_EVENT_RECOVERED: the peer was heard again after probes were
- *	lost
+ *	lost: within 100 ms, or when the keepalive timer runs next if nobody
+ *	listened as the last of them was lost. Its time is when that was noticed
  * @TCP_KEEPALIVE_EVENT_LOST: a probe was lost: found out when the next is due,
  *	or when the connection is declared dead, before that event
  */
@@ -78,7 +79,8 @@ enum tcp_keepalive_event {
  *	themselves sends nothing
  * @TCP_KEEPALIVE_CMD_STATS_GET: ask for the namespace's statistics; the reply
  *	has every attribute of &enum tcp_keepalive_a_stats. Each answer that has
- *	arrived by then is counted
+ *	arrived by then is counted, but for that of a connection that a program is
+ *	busy with at that moment
  * @TCP_KEEPALIVE_CMD_CONN_GET: a dump (NLM_F_DUMP) of the namespace's TCP
  *	connections, a message of &enum tcp_keepalive_a_conn each, in no order:
  *	every full socket but those that listen or are in SYN_RECV; only those
@@ -182,7 +184,9 @@ enum tcp_keepalive_a_policy {
  *	of it in between
  * @TCP_KEEPALIVE_A_STATS_RTT_US: histogram, microseconds from a probe to its
  *	answer; of those whose time can be told, which is not all (RFC 6298 3,
- *	Karn: none after a lost one)
+ *	Karn: none after a lost one; none where other segments came between). An
+ *	answer that had to wait for a program that was busy with the socket, or
+ *	that splice() read past, counts from when that was over
  * @TCP_KEEPALIVE_A_STATS_LOST_IN_ROW: histogram, probes lost in a row when the
  *	peer was heard again
  * @TCP_KEEPALIVE_A_STATS_DETECT_MS: histogram, milliseconds from when the peer
@@ -260,7 +264,7 @@ enum tcp_keepalive_a_bucket {
  * @TCP_KEEPALIVE_A_MATCH_UID_MAX: u32, this one or below
  * @TCP_KEEPALIVE_A_MATCH_CGROUP: string, path of a cgroup of the v2 tree, as in
  *	/proc/PID/cgroup of the asker: the socket was made in it or in one below.
- *	ENOENT if there is none
+ *	ENOENT if there is none, ENOTDIR for what is no directory there
  *
  * EINVAL for addresses of two families, a length without its address, and a
  * range that is empty.
@@ -291,23 +295,23 @@ enum tcp_keepalive_a_match {
  * @TCP_KEEPALIVE_A_CONN_LPORT: u16, host order: local port
  * @TCP_KEEPALIVE_A_CONN_REMOTE: the peer's address
  * @TCP_KEEPALIVE_A_CONN_RPORT: u16, host order: the peer's port
- * @TCP_KEEPALIVE_A_CONN_STATE: u8, as tcpi_state in struct tcp_info
- * @TCP_KEEPALIVE_A_CONN_STATUS: u8, &enum tcp_keepalive_status; in a request too
+ * @TCP_KEEPALIVE_A_CONN_STATE: u32, as tcpi_state in struct tcp_info
+ * @TCP_KEEPALIVE_A_CONN_STATUS: u32, &enum tcp_keepalive_status; in a request too
  * @TCP_KEEPALIVE_A_CONN_KEEPALIVE: u8, 1: keepalive is on (SO_KEEPALIVE)
  * @TCP_KEEPALIVE_A_CONN_TIME: s32, seconds idle before the first probe, in
  *	effect or, with keepalive off, if it were on
  * @TCP_KEEPALIVE_A_CONN_INTVL: s32, seconds between unanswered probes, likewise
  * @TCP_KEEPALIVE_A_CONN_PROBES: u32, unanswered probes before the connection is
  *	closed, likewise
- * @TCP_KEEPALIVE_A_CONN_SOURCE: u8, &enum tcp_keepalive_source: where TIME comes
+ * @TCP_KEEPALIVE_A_CONN_SOURCE: u32, &enum tcp_keepalive_source: where TIME comes
  *	from
  * @TCP_KEEPALIVE_A_CONN_USER_TIMEOUT_MS: u32, milliseconds, TCP_USER_TIMEOUT (RFC
  *	5482); 0: none. If there is one it decides in place of PROBES: the first
  *	tick of the timer at or past it with a probe out closes the connection
- * @TCP_KEEPALIVE_A_CONN_IDLE_MS: u32, milliseconds since the peer was last heard;
- *	absent if it never was
+ * @TCP_KEEPALIVE_A_CONN_IDLE_MS: u32, milliseconds since the peer was last heard,
+ *	4294967295 for more than fit; absent if it never was
  * @TCP_KEEPALIVE_A_CONN_NEXT_MS: u32, milliseconds to the next tick of the
- *	keepalive timer; absent if none is to come
+ *	keepalive timer, likewise; absent if none is to come
  * @TCP_KEEPALIVE_A_CONN_OUT: u32, probes sent since the peer was last heard
  * @TCP_KEEPALIVE_A_CONN_SENT: u32, probes sent. This and the next three are of
  *	the connection's record: from the first probe since the module was loaded,
@@ -359,7 +363,7 @@ enum tcp_keepalive_a_conn {
 
 /**
  * enum tcp_keepalive_a_event - what happened to a connection, and when
- * @TCP_KEEPALIVE_A_EVENT_EVENT: u8, what happened: &enum tcp_keepalive_event
+ * @TCP_KEEPALIVE_A_EVENT_EVENT: u32, what happened: &enum tcp_keepalive_event
  * @TCP_KEEPALIVE_A_EVENT_SEQ: u32, its number in the namespace and group,
  *	counting up by one while anybody listens; a gap is lost events
  * @TCP_KEEPALIVE_A_EVENT_AT: u64, when, nanoseconds of CLOCK_REALTIME
@@ -376,7 +380,7 @@ enum tcp_keepalive_a_conn {
  * @TCP_KEEPALIVE_A_EVENT_LOST: u32, probes lost in a row: so far, or until the
  *	peer was heard again
  * @TCP_KEEPALIVE_A_EVENT_IDLE_MS: u32, milliseconds for which the peer was
- *	silent: so far, or until it was heard again
+ *	silent: so far, or until it was heard again; 4294967295 for more than fit
  */
 enum tcp_keepalive_a_event {
 	TCP_KEEPALIVE_A_EVENT_EVENT = 1,
