@@ -8,11 +8,13 @@
 
 #include <linux/tcp_keepalive.h>
 
+#include "attr.h"
 #include "kactl.h"
 #include "netns.h"
 #include "nl.h"
 #include "out.h"
 #include "parse.h"
+#include "policy.h"
 
 /* The fields, in the order in which they are shown. */
 enum { TIME, INTVL, PROBES, ENFORCE, INHERIT, NR_FIELDS };
@@ -52,47 +54,44 @@ static void detect_out(int64_t seconds)
 	out_int("detect_seconds", seconds, text);
 }
 
-static enum status policy_out(struct nlattr *attrs, int len, void *arg)
+/* Show the fields; @tb is of enum tcp_keepalive_a_policy. */
+void policy_out(const struct nlattr *const *tb)
 {
-	const struct nlattr *tb[TCP_KEEPALIVE_A_POLICY_MAX + 1] = { NULL };
 	int64_t v[NR_FIELDS] = { 0 };
-	struct nlattr *attr;
-	const bool *show = arg;
 	bool whole = true;
-	int i, rem;
+	int i;
 
-	if (!*show)
-		return ST_DONE;
-	nla_for_each_attr(attr, attrs, len, rem)
-		if (nla_type(attr) <= TCP_KEEPALIVE_A_POLICY_MAX)
-			tb[nla_type(attr)] = attr;
-
-	out_object();
-	if (tb[TCP_KEEPALIVE_A_POLICY_NETNS_INO])
-		netns_out(nla_get_u32(tb[TCP_KEEPALIVE_A_POLICY_NETNS_INO]));
 	for (i = 0; i < NR_FIELDS; i++) {
 		const struct field *f = &fields[i];
 
-		if (!tb[f->attr]) {
+		if (!attr_int(tb[f->attr], &v[i])) {
 			whole = false;
 			continue;
 		}
-		switch (f->type) {
-		case S32:
-			v[i] = nla_get_s32(tb[f->attr]);
+		if (f->type == U32)
+			v[i] = (uint32_t)v[i];
+		if (f->type == SWITCH)
+			out_switch(f->name, (uint64_t)v[i]);
+		else
 			out_int(f->name, v[i], f->gloss);
-			break;
-		case U32:
-			v[i] = nla_get_u32(tb[f->attr]);
-			out_int(f->name, v[i], f->gloss);
-			break;
-		case SWITCH:
-			out_switch(f->name, nla_get_u8(tb[f->attr]));
-			break;
-		}
 	}
 	if (whole)
 		detect_out(v[TIME] + v[INTVL] * v[PROBES]);
+}
+
+static enum status policy_reply(struct nlattr *attrs, int len, void *arg)
+{
+	const struct nlattr *tb[TCP_KEEPALIVE_A_POLICY_MAX + 1];
+	const bool *show = arg;
+	uint64_t ino;
+
+	if (!*show)
+		return ST_DONE;
+	attr_table(tb, TCP_KEEPALIVE_A_POLICY_MAX, attrs, len);
+	out_object();
+	if (attr_uint(tb[TCP_KEEPALIVE_A_POLICY_NETNS_INO], &ino))
+		netns_out((uint32_t)ino);
+	policy_out(tb);
 	out_unknown(attrs, len, TCP_KEEPALIVE_A_POLICY_MAX);
 	out_object_end();
 	return ST_DONE;
@@ -124,7 +123,7 @@ static enum status policy_talk(void *arg)
 			request_put(&req, f->attr, &number, sizeof(number),
 				    f->name, s->word[i]);
 	}
-	return request_send(&req, policy_out, &show);
+	return request_send(&req, policy_reply, &show);
 }
 
 static enum status policy_show(struct args *a)

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "intr.h"
 #include "kactl.h"
 #include "netns.h"
 #include "out.h"
@@ -281,5 +282,7 @@ int main(int argc, char **argv)
 	args.word = argv + optind;
 	if (!st)
 		st = dispatch(&asked, &args);
-	return (int)out_end(st);
+	st = out_end(st);
+	intr_die();
+	return (int)st;
 }

@@ -8,6 +8,7 @@ struct args;
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define __printf(fmt, va)	__attribute__((format(printf, fmt, va)))
+#define __aligned(n)		__attribute__((aligned(n)))
 
 /* Exit statuses, which every function that can fail hands up. */
 enum status {
@@ -16,6 +17,7 @@ enum status {
 	ST_USAGE,
 	ST_NO_MODULE,
 	ST_NOT_PERMITTED,
+	ST_ENOUGH,		/* not one: nothing is wrong, and no more is wanted */
 };
 
 /* What the command line said, and where in it we are: see fail(). */

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "intr.h"
 #include "kactl.h"
 #include "netns.h"
 #include "nl.h"
@@ -33,8 +34,15 @@ static struct named {
 static unsigned int nr_named;
 static bool named_known;
 
+/* The one that was asked for last: a dump asks for the same again and again. */
+static struct {
+	uint32_t ino;
+	const char *name;
+} last;
+
 static void named_forget(void)
 {
+	last.ino = 0;
 	while (nr_named)
 		free(named[--nr_named].name);
 	free(named);
@@ -86,10 +94,20 @@ static const char *named_find(ino_t ino)
 	return NULL;
 }
 
+/* A namespace's name under /run/netns, or NULL. */
+const char *netns_name(uint32_t ino)
+{
+	if (ino != last.ino) {
+		last.name = named_find(ino);
+		last.ino = ino;
+	}
+	return last.name;
+}
+
 /* Which namespace an object of the output is about. */
 void netns_out(uint32_t ino)
 {
-	const char *name = named_find(ino);
+	const char *name = netns_name(ino);
 
 	if (name)
 		out_str("netns", name);
@@ -201,6 +219,8 @@ static enum status walk_run(struct walk *w, int fd, const struct stat *st)
 		status = w->fn(w->arg);
 		ka_disconnect();
 	}
+	if (status == ST_ENOUGH)
+		status = ST_DONE;
 	if (!status)
 		w->done++;
 	return status;
@@ -213,7 +233,8 @@ static void walk_visit(struct walk *w, int fd, const char *label)
 	struct stat st;
 	ino_t *more;
 
-	if (w->status == ST_NO_MODULE || fstat(fd, &st) || seen(w, &st))
+	if (w->status == ST_NO_MODULE || intr_caught() || out_failed() ||
+	    fstat(fd, &st) || seen(w, &st))
 		return;
 	more = realloc(w->seen, (w->nr_seen + 1) * sizeof(*more));
 	if (!more) {
@@ -321,5 +342,5 @@ enum status netns_each(bool change, enum status (*fn)(void *arg), void *arg)
 		st = fn(arg);
 		ka_disconnect();
 	}
-	return st;
+	return st == ST_ENOUGH ? ST_DONE : st;
 }

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Talking to the module: libnl carries the messages, and what it leaves out,
- * extended acks, is read here.
+ * extended acks, is read here. So are the replies.
  */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <linux/genetlink.h>
 #include <linux/netlink.h>
@@ -18,6 +19,8 @@
 
 #include <linux/tcp_keepalive.h>
 
+#include "attr.h"
+#include "intr.h"
 #include "kactl.h"
 #include "module.h"
 #include "nl.h"
@@ -25,8 +28,15 @@
 /* NLMSGERR_ATTR_MISS_TYPE, which headers before 6.1 do not have. */
 #define ACK_MISS_TYPE	5
 
+/* As much as the kernel puts into one piece of a dump, and more. */
+#define BUFFER_SIZE	(64 * 1024)
+
+/* As many events as wait while nobody reads: some 20 000. */
+#define EVENTS_SIZE	(4 * 1024 * 1024)
+
 static struct nl_sock *sock;
 static int family;
+static char buffer[BUFFER_SIZE] __aligned(NLMSG_ALIGNTO);
 
 /* The kernel loads a module for whoever asks by name: a reader must not ask. */
 static int family_find(bool load)
@@ -100,30 +110,56 @@ void ka_disconnect(void)
 	sock = NULL;
 }
 
-enum status request_init(struct request *req, uint8_t cmd)
+static enum status request_begin(struct request *req, int to, uint8_t cmd)
 {
 	*req = (struct request){ .msg = nlmsg_alloc() };
-	if (req->msg && genlmsg_put(req->msg, NL_AUTO_PORT, NL_AUTO_SEQ, family,
+	if (req->msg && genlmsg_put(req->msg, NL_AUTO_PORT, NL_AUTO_SEQ, to,
 				    0, 0, cmd, TCP_KEEPALIVE_FAMILY_VERSION))
 		return ST_DONE;
 	nlmsg_free(req->msg);
 	return fail(ST_REFUSED, "%s", strerror(ENOMEM));
 }
 
+enum status request_init(struct request *req, uint8_t cmd)
+{
+	return request_begin(req, family, cmd);
+}
+
+/* Ask for a message for each of many. */
+void request_dump(struct request *req)
+{
+	nlmsg_hdr(req->msg)->nlmsg_flags |= NLM_F_DUMP;
+}
+
 /* Put an attribute, and note that it is what the user calls @name @word. */
 void request_put(struct request *req, int attr, const void *data, size_t len,
 		 const char *name, const char *word)
 {
+	uint32_t end;
+
 	if (req->n == SAID_MAX ||
 	    nla_put(req->msg, attr, (int)len, data)) {
-		req->too_long = true;
+		req->too_long = name;
 		return;
 	}
-	req->said[req->n].offset = nlmsg_hdr(req->msg)->nlmsg_len -
-				   (uint32_t)nla_total_size((int)len);
+	end = nlmsg_hdr(req->msg)->nlmsg_len;
+	req->said[req->n].offset = end - (uint32_t)nla_total_size((int)len);
+	req->said[req->n].end = end;
 	req->said[req->n].name = name;
 	req->said[req->n].word = word;
 	req->n++;
+}
+
+/* What is put from here to the end of the nest is within @attr. */
+struct nlattr *request_nest(struct request *req, int attr)
+{
+	return nla_nest_start(req->msg, NLA_F_NESTED | attr);
+}
+
+void request_nest_end(struct request *req, struct nlattr *nest)
+{
+	if (nest)
+		nla_nest_end(req->msg, nest);
 }
 
 struct talk {
@@ -131,20 +167,20 @@ struct talk {
 	reply_fn reply;
 	void *arg;
 	bool over;
+	bool torn;		/* the dump is not of one piece */
 	enum status status;
 };
 
-/* "time 99999: ", of the attribute that begins at or last before @offset. */
+/* "time 99999: ", of the attribute that lies at @offset. */
 static void ack_subject(const struct request *req, uint32_t offset,
 			char *text, size_t size)
 {
-	unsigned int i = req->n;
+	unsigned int i;
 
-	while (i && req->said[i - 1].offset > offset)
-		i--;
-	if (i)
-		snprintf(text, size, "%s %s: ", req->said[i - 1].name,
-			 req->said[i - 1].word);
+	for (i = 0; i < req->n; i++)
+		if (offset >= req->said[i].offset && offset < req->said[i].end)
+			snprintf(text, size, "%s %s: ", req->said[i].name,
+				 req->said[i].word);
 }
 
 /* " (1 to 32767 allowed)", of what the kernel says it accepts. */
@@ -209,52 +245,96 @@ static void ack_read(struct talk *talk, struct nlmsghdr *nlh, int err,
 			    detail);
 }
 
-static int on_valid(struct nl_msg *msg, void *arg)
+static void on_reply(struct talk *talk, struct nlmsghdr *nlh)
 {
-	struct genlmsghdr *genl = nlmsg_data(nlmsg_hdr(msg));
-	struct talk *talk = arg;
+	struct genlmsghdr *genl = nlmsg_data(nlh);
 
-	if (genlmsg_valid_hdr(nlmsg_hdr(msg), 0) && !talk->status)
-		talk->status = talk->reply(genlmsg_attrdata(genl, 0),
-					   genlmsg_attrlen(genl, 0), talk->arg);
-	return NL_OK;
-}
-
-static int on_ack(struct nl_msg *msg, void *arg)
-{
-	struct talk *talk = arg;
-
-	ack_read(talk, nlmsg_hdr(msg), 0, sizeof(struct nlmsgerr));
-	talk->over = true;
-	return NL_STOP;
+	if (!genlmsg_valid_hdr(nlh, 0))
+		return;
+	talk->status = talk->reply(genlmsg_attrdata(genl, 0),
+				   genlmsg_attrlen(genl, 0), talk->arg);
+	talk->over = talk->status != ST_DONE;
 }
 
 /* A dump ends with its errno, and with attributes as in an ack. */
-static int on_finish(struct nl_msg *msg, void *arg)
+static void on_finish(struct talk *talk, struct nlmsghdr *nlh)
 {
-	struct nlmsghdr *nlh = nlmsg_hdr(msg);
-	struct talk *talk = arg;
 	int err = 0;
 
 	if (nlmsg_datalen(nlh) >= (int)sizeof(err))
 		memcpy(&err, nlmsg_data(nlh), sizeof(err));
 	ack_read(talk, nlh, -err, sizeof(err));
 	talk->over = true;
-	return NL_STOP;
 }
 
-static int on_error(struct sockaddr_nl *addr, struct nlmsgerr *e, void *arg)
+static void on_ack(struct talk *talk, struct nlmsghdr *nlh)
 {
-	struct nlmsghdr *nlh = (struct nlmsghdr *)((char *)e - NLMSG_HDRLEN);
+	struct nlmsgerr *e = nlmsg_data(nlh);
 	int fixed = sizeof(*e);
-	struct talk *talk = arg;
 
-	(void)addr;
-	if (!(nlh->nlmsg_flags & NLM_F_CAPPED))
+	if (nlmsg_datalen(nlh) < (int)sizeof(*e))
+		return;
+	if (e->error && !(nlh->nlmsg_flags & NLM_F_CAPPED))
 		fixed += (int)e->msg.nlmsg_len - NLMSG_HDRLEN;
 	ack_read(talk, nlh, -e->error, fixed);
 	talk->over = true;
-	return NL_STOP;
+}
+
+static void on_message(struct talk *talk, struct nlmsghdr *nlh)
+{
+	const struct nlmsghdr *asked = nlmsg_hdr(talk->req->msg);
+
+	if (nlh->nlmsg_seq != asked->nlmsg_seq)
+		return;
+	if (nlh->nlmsg_flags & NLM_F_DUMP_INTR)
+		talk->torn = true;
+	if (nlh->nlmsg_type == asked->nlmsg_type)
+		on_reply(talk, nlh);
+	else if (nlh->nlmsg_type == NLMSG_DONE)
+		on_finish(talk, nlh);
+	else if (nlh->nlmsg_type == NLMSG_ERROR)
+		on_ack(talk, nlh);
+}
+
+/*
+ * Receive what the kernel sent next. Without libnl, which would make a copy of
+ * each of many messages. Returns the length, or an error that is negative.
+ */
+static int receive(int fd)
+{
+	struct sockaddr_nl from = { 0 };
+	struct iovec iov = { .iov_base = buffer, .iov_len = sizeof(buffer) };
+	struct msghdr msg = { .msg_name = &from, .msg_namelen = sizeof(from),
+			      .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t n = recvmsg(fd, &msg, 0);
+
+	if (n < 0)
+		return -errno;
+	if (msg.msg_flags & MSG_TRUNC)
+		return -EMSGSIZE;
+	return from.nl_pid ? 0 : (int)n;
+}
+
+static enum status talk_over(struct talk *talk)
+{
+	struct nlmsghdr *nlh;
+	int n;
+
+	while (!talk->over) {
+		n = receive(nl_socket_get_fd(sock));
+		if (intr_caught())
+			return ST_ENOUGH;
+		if (n < 0 && n != -EINTR)
+			return fail(ST_REFUSED, "netlink: %s", strerror(-n));
+		nlh = (struct nlmsghdr *)buffer;
+		for (; nlmsg_ok(nlh, n) && !talk->over;
+		     nlh = nlmsg_next(nlh, &n))
+			on_message(talk, nlh);
+	}
+	if (talk->torn && !talk->status)
+		return fail(ST_REFUSED,
+			    "the kernel says that things changed meanwhile: some may be missing or twice there");
+	return talk->status;
 }
 
 /**
@@ -263,30 +343,173 @@ static int on_error(struct sockaddr_nl *addr, struct nlmsgerr *e, void *arg)
  * @reply: called for each message of the reply
  * @arg: handed to @reply
  *
- * A refusal has been told to the user when this returns.
+ * A refusal has been told to the user when this returns. When the reply was
+ * not read to its end, which ST_ENOUGH says, the connection is of no more use.
  */
 enum status request_send(struct request *req, reply_fn reply, void *arg)
 {
 	struct talk talk = { .req = req, .reply = reply, .arg = arg };
-	struct nl_cb *cb = nl_cb_alloc(NL_CB_DEFAULT);
-	int err = -NLE_NOMEM;
+	enum status st = ST_DONE;
+	int err;
 
 	if (req->too_long)
-		err = -NLE_MSGSIZE;
-	else if (cb)
-		err = nl_send_auto(sock, req->msg);
-	if (err >= 0) {
-		nl_cb_set(cb, NL_CB_VALID, NL_CB_CUSTOM, on_valid, &talk);
-		nl_cb_set(cb, NL_CB_ACK, NL_CB_CUSTOM, on_ack, &talk);
-		nl_cb_set(cb, NL_CB_FINISH, NL_CB_CUSTOM, on_finish, &talk);
-		nl_cb_err(cb, NL_CB_CUSTOM, on_error, &talk);
-		do {
-			err = nl_recvmsgs(sock, cb);
-		} while (err >= 0 && !talk.over);
-	}
-	nl_cb_put(cb);
+		st = fail(ST_REFUSED, "%s: too long", req->too_long);
+	err = st ? 0 : nl_send_auto(sock, req->msg);
+	if (err < 0)
+		st = fail(ST_REFUSED, "netlink: %s", nl_geterror(err));
+	if (!st)
+		st = talk_over(&talk);
 	nlmsg_free(req->msg);
-	if (err < 0 && !talk.over)
-		return fail(ST_REFUSED, "netlink: %s", nl_geterror(err));
-	return talk.status;
+	return st;
+}
+
+/* A group's name, and its number if it was found. */
+struct group {
+	const char *name;
+	uint32_t id;
+};
+
+/* Look for a group among those of a family's description. */
+static enum status group_found(struct nlattr *attrs, int len, void *arg)
+{
+	const struct nlattr *tb[CTRL_ATTR_MCAST_GROUPS + 1], *attr;
+	const struct nlattr *grp[CTRL_ATTR_MCAST_GRP_ID + 1];
+	struct group *group = arg;
+	uint64_t id;
+	int left;
+
+	attr_table(tb, CTRL_ATTR_MCAST_GROUPS, attrs, len);
+	if (!tb[CTRL_ATTR_MCAST_GROUPS])
+		return ST_DONE;
+	attr_each(attr, attr_data(tb[CTRL_ATTR_MCAST_GROUPS]),
+		  attr_len(tb[CTRL_ATTR_MCAST_GROUPS]), left) {
+		attr_table(grp, CTRL_ATTR_MCAST_GRP_ID, attr_data(attr),
+			   attr_len(attr));
+		if (attr_is_str(grp[CTRL_ATTR_MCAST_GRP_NAME], group->name) &&
+		    attr_uint(grp[CTRL_ATTR_MCAST_GRP_ID], &id))
+			group->id = (uint32_t)id;
+	}
+	return ST_DONE;
+}
+
+/* By the family's number: asked for its name, the kernel would load it. */
+static enum status group_find(struct group *group)
+{
+	uint16_t id = (uint16_t)family;
+	struct request req;
+	enum status st;
+
+	st = request_begin(&req, GENL_ID_CTRL, CTRL_CMD_GETFAMILY);
+	if (st)
+		return st;
+	request_put(&req, CTRL_ATTR_FAMILY_ID, &id, sizeof(id),
+		    TCP_KEEPALIVE_FAMILY_NAME, "");
+	st = request_send(&req, group_found, group);
+	if (!st && !group->id)
+		st = fail(ST_REFUSED, "the module has no group \"%s\"",
+			  group->name);
+	return st;
+}
+
+static int join(int fd, uint32_t group)
+{
+	return setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group,
+			  sizeof(group));
+}
+
+/* The group in which nlctrl says that a family is gone. */
+#define CTRL_GROUP	GENL_ID_CTRL
+
+static enum status listen_on(int fd, const char *const *groups)
+{
+	const int size = EVENTS_SIZE;
+	enum status st = ST_DONE;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)))
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	/* First of all, so that the module cannot go unnoticed. */
+	if (join(fd, CTRL_GROUP))
+		return fail(ST_REFUSED, "netlink: %s", strerror(errno));
+	for (; *groups && !st; groups++) {
+		struct group group = { .name = *groups };
+
+		st = group_find(&group);
+		if (!st && join(fd, group.id))
+			st = fail(ST_REFUSED, "group \"%s\": %s", *groups,
+				  strerror(errno));
+	}
+	return st;
+}
+
+/**
+ * ka_listen - hear what the module says to all in this network namespace
+ * @groups: names of groups, ends with NULL
+ * @fd: the socket, which does not block
+ *
+ * To be called while connected; the socket outlives the connection.
+ */
+enum status ka_listen(const char *const *groups, int *fd)
+{
+	enum status st;
+
+	*fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
+		     NETLINK_GENERIC);
+	if (*fd < 0)
+		return fail(ST_REFUSED, "netlink: %s", strerror(errno));
+	st = listen_on(*fd, groups);
+	if (st) {
+		close(*fd);
+		*fd = -1;
+	}
+	return st;
+}
+
+/* True if it is the module's family that went. */
+static bool family_gone(const struct genlmsghdr *genl,
+			const struct nlattr *attrs, int len)
+{
+	const struct nlattr *tb[CTRL_ATTR_FAMILY_ID + 1];
+	uint64_t id;
+
+	attr_table(tb, CTRL_ATTR_FAMILY_ID, attrs, len);
+	return genl->cmd == CTRL_CMD_DELFAMILY &&
+	       attr_uint(tb[CTRL_ATTR_FAMILY_ID], &id) && id == (uint64_t)family;
+}
+
+/**
+ * ka_hear - read the events that have come, if any
+ * @fd: of ka_listen()
+ * @event: called for each
+ * @arg: handed to @event
+ * @overrun: set if some were lost, because they came faster than they were read
+ */
+enum status ka_hear(int fd, event_fn event, void *arg, bool *overrun)
+{
+	enum status st = ST_DONE;
+	struct nlmsghdr *nlh;
+	int n;
+
+	n = receive(fd);
+	if (n == -ENOBUFS)
+		*overrun = true;
+	else if (n < 0 && n != -EAGAIN && n != -EINTR)
+		return fail(ST_REFUSED, "netlink: %s", strerror(-n));
+
+	nlh = (struct nlmsghdr *)buffer;
+	for (; nlmsg_ok(nlh, n) && !st; nlh = nlmsg_next(nlh, &n)) {
+		struct genlmsghdr *genl = nlmsg_data(nlh);
+		struct nlattr *attrs;
+		int len;
+
+		if (!genlmsg_valid_hdr(nlh, 0))
+			continue;
+		attrs = genlmsg_attrdata(genl, 0);
+		len = genlmsg_attrlen(genl, 0);
+		if (nlh->nlmsg_type == family)
+			st = event(genl->cmd, attrs, len, arg);
+		else if (nlh->nlmsg_type == GENL_ID_CTRL &&
+			 family_gone(genl, attrs, len))
+			st = fail(ST_NO_MODULE, "module tcp_keepalive was unloaded");
+	}
+	return st;
 }

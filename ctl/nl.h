@@ -6,42 +6,56 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <netlink/attr.h>
-
 #include "kactl.h"
 
 struct nl_msg;
+struct nlattr;
 
 #define SAID_MAX	32
 
 /**
  * struct request - a request, and which words of the user each part is
  * @msg: the message
- * @too_long: an attribute found no room
+ * @too_long: what found no room, or NULL
  * @n: how many attributes were put
- * @said: where in the message an attribute begins, what it is called and what
- *	the user gave for it; the kernel names an attribute by its offset
+ * @said: where in the message an attribute begins and ends, what it is called
+ *	and what the user gave for it; the kernel names an attribute by its
+ *	offset
  */
 struct request {
 	struct nl_msg *msg;
-	bool too_long;
+	const char *too_long;
 	unsigned int n;
 	struct {
 		uint32_t offset;
+		uint32_t end;
 		const char *name;
 		const char *word;
 	} said[SAID_MAX];
 };
 
-/* Called for each message of a reply, with its attributes. */
+/*
+ * Called for each message of a reply, with its attributes; what it returns, but
+ * for ST_DONE, ends the reply.
+ */
 typedef enum status (*reply_fn)(struct nlattr *attrs, int len, void *arg);
+
+/* Called for each event, likewise. */
+typedef enum status (*event_fn)(uint8_t cmd, struct nlattr *attrs, int len,
+				void *arg);
 
 enum status ka_connect(bool load);
 void ka_disconnect(void);
 
 enum status request_init(struct request *req, uint8_t cmd);
+void request_dump(struct request *req);
 void request_put(struct request *req, int attr, const void *data, size_t len,
 		 const char *name, const char *word);
+struct nlattr *request_nest(struct request *req, int attr);
+void request_nest_end(struct request *req, struct nlattr *nest);
 enum status request_send(struct request *req, reply_fn reply, void *arg);
+
+enum status ka_listen(const char *const *groups, int *fd);
+enum status ka_hear(int fd, event_fn event, void *arg, bool *overrun);
 
 #endif /* NL_H */

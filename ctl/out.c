@@ -1,33 +1,40 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Standard output, as text for people or as one JSON document for programs.
- * Objects are written as they are completed, so that no number of them takes
- * memory, and the document is closed whatever happened on the way.
+ * All is written as it comes, so that no number of objects takes memory, and
+ * the document is closed whatever happened on the way. A namespace may have a
+ * hundred thousand connections: what each of them takes is kept from stdio.
  */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <wchar.h>
 #include <wctype.h>
 
-#include <json-c/json.h>
-
+#include "attr.h"
+#include "intr.h"
 #include "kactl.h"
 #include "out.h"
 
 #define NAME_WIDTH	18
 #define VALUE_WIDTH	10
+#define DIGITS_MAX	20	/* of 64 bits */
 
-static struct json_object *object;
-static unsigned int objects;
-static bool lines;
+static char buffer[64 * 1024];
+static size_t used;
 static int write_errno;
+
+static unsigned int objects;	/* begun, of the document's own */
+static unsigned int depth;	/* of objects and arrays that are open */
+static bool lines, rows;
+static bool begun;		/* the innermost has something in it */
 
 static void vsay(const char *fmt, va_list ap)
 {
+	out_flush();
 	fputs("kactl: ", stderr);
 	if (ka.netns)
 		fprintf(stderr, "netns %s: ", ka.netns);
@@ -59,17 +66,79 @@ void warn(const char *fmt, ...)
 }
 
 /*
- * Write to standard output. What went wrong is kept from the moment it does:
- * at the end nobody knows any more.
+ * What went wrong is kept from the moment it does: at the end nobody knows any
+ * more. A line that nobody takes does not keep Ctrl-C waiting; a document is
+ * to be whole.
  */
+static void write_out(void)
+{
+	const char *from = buffer;
+	ssize_t n;
+
+	while (used && !write_errno) {
+		n = write(STDOUT_FILENO, from, used);
+		if (n >= 0) {
+			from += n;
+			used -= (size_t)n;
+		} else if (errno != EINTR) {
+			write_errno = errno;
+		} else if (lines && intr_caught()) {
+			break;
+		}
+	}
+	used = 0;
+}
+
+/* Where the next @n bytes go, which the buffer can hold. */
+static char *room(size_t n)
+{
+	if (n > sizeof(buffer) - used)
+		write_out();
+	return buffer + used;
+}
+
+static void put(const char *s, size_t n)
+{
+	size_t some;
+
+	for (; n; n -= some, s += some) {
+		some = n < sizeof(buffer) ? n : sizeof(buffer);
+		memcpy(room(some), s, some);
+		used += some;
+	}
+}
+
+static void put_char(char c)
+{
+	*room(1) = c;
+	used++;
+}
+
+static void put_uint(uint64_t value)
+{
+	char text[DIGITS_MAX], *p = text + sizeof(text);
+
+	do {
+		*--p = (char)('0' + value % 10);
+		value /= 10;
+	} while (value);
+	put(p, (size_t)(text + sizeof(text) - p));
+}
+
+/* Write to standard output; help is the longest there is. */
 void out_text(const char *fmt, ...)
 {
 	va_list ap;
+	int n;
 
+	room(sizeof(buffer) / 2);
 	va_start(ap, fmt);
-	if (vprintf(fmt, ap) < 0 && !write_errno)
-		write_errno = errno;
+	n = vsnprintf(buffer + used, sizeof(buffer) - used, fmt, ap);
 	va_end(ap);
+	if (n < 0 || (size_t)n >= sizeof(buffer) - used)
+		write_errno = EOVERFLOW;
+	else
+		used += (size_t)n;
 }
 
 /* One object a line, flushed as it ends, instead of an array. */
@@ -78,174 +147,316 @@ void out_lines(void)
 	lines = true;
 }
 
-void out_object(void)
+/* In text too: the values of an object in a line, those that there are. */
+void out_rows(void)
 {
-	if (ka.json)
-		object = json_object_new_object();
-	else if (objects)
-		out_text("\n");
+	rows = true;
 }
 
-static void json_write(void)
+static void indent(void)
 {
-	int flags = JSON_C_TO_STRING_NOSLASHESCAPE;
-	const char *text;
+	unsigned int i;
 
+	put_char('\n');
+	for (i = 0; i <= depth; i++)
+		put("  ", 2);
+}
+
+/* Before a value within an object or an array. */
+static void json_next(void)
+{
+	if (begun)
+		put_char(',');
+	begun = true;
 	if (ka.pretty && !lines)
-		flags |= JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED;
-	text = object ? json_object_to_json_string_ext(object, flags) : NULL;
-	if (!text)
-		write_errno = ENOMEM;
-	else if (lines)
-		out_text("%s\n", text);
-	else
-		out_text("%s%s", objects ? ",\n" : "[\n", text);
-	if (text)
+		indent();
+}
+
+static void json_open(char bracket)
+{
+	put_char(bracket);
+	depth++;
+	begun = false;
+}
+
+static void json_close(char bracket)
+{
+	depth--;
+	if (begun && ka.pretty && !lines)
+		indent();
+	put_char(bracket);
+	begun = true;
+}
+
+void out_object(void)
+{
+	if (!ka.json) {
+		if (objects++ && !rows)
+			put_char('\n');
+		begun = false;
+	} else if (depth) {
+		json_next();
+		json_open('{');
+	} else {
+		if (!lines)
+			put(objects ? ",\n" : "[\n", 2);
+		if (!lines && ka.pretty)
+			put("  ", 2);
+		json_open('{');
 		objects++;
-	json_object_put(object);
-	object = NULL;
+	}
 }
 
 void out_object_end(void)
 {
+	static int watched = -1;
+
 	if (ka.json)
-		json_write();
-	else
-		objects++;
+		json_close('}');
+	else if (rows)
+		put_char('\n');
+	if (depth)
+		return;
+	if (ka.json && lines)
+		put_char('\n');
+	if (watched < 0)
+		watched = isatty(STDOUT_FILENO);
+	if (lines || watched)
+		write_out();
 }
 
-static void json_add(const char *name, struct json_object *value)
+static void key(const char *name)
 {
-	if (value && object && !json_object_object_add(object, name, value))
-		return;
-	json_object_put(value);
-	write_errno = ENOMEM;
+	size_t n = strlen(name);
+	char *p;
+
+	json_next();
+	p = room(n + 4);
+	*p++ = '"';
+	memcpy(p, name, n);
+	p += n;
+	*p++ = '"';
+	*p++ = ':';
+	used += n + 3;
+	if (ka.pretty && !lines)
+		put_char(' ');
+}
+
+static const char *color(void)
+{
+	return ka.color ? "\033[36m" : "";
+}
+
+static const char *color_end(void)
+{
+	return ka.color ? "\033[0m" : "";
+}
+
+/* Before a value in a row. */
+static void row_next(void)
+{
+	if (begun)
+		put_char(' ');
+	begun = true;
+}
+
+static void row_name(const char *name)
+{
+	row_next();
+	if (ka.color)
+		put(color(), strlen(color()));
+	put(name, strlen(name));
+	if (ka.color)
+		put(color_end(), strlen(color_end()));
+	put_char(' ');
+}
+
+/* A value of a row whose place says what it is. */
+void out_word(const char *value)
+{
+	row_next();
+	put(value, strlen(value));
+}
+
+static void text_name(const char *name)
+{
+	out_text("%s%-*s%s ", color(), NAME_WIDTH, name, color_end());
 }
 
 static void text_add(const char *name, const char *value, const char *gloss)
 {
-	out_text("%s%-*s%s ", ka.color ? "\033[36m" : "", NAME_WIDTH, name,
-		 ka.color ? "\033[0m" : "");
+	text_name(name);
 	if (gloss && *gloss)
 		out_text("%-*s  %s\n", VALUE_WIDTH, value, gloss);
 	else
 		out_text("%s\n", value);
 }
 
+void out_array(const char *name)
+{
+	key(name);
+	json_open('[');
+}
+
+void out_array_end(void)
+{
+	json_close(']');
+}
+
 void out_null(const char *name)
 {
-	if (!ka.json)
+	if (ka.json) {
+		key(name);
+		put("null", 4);
+	} else if (!rows) {
 		text_add(name, "-", NULL);
-	else if (!object || json_object_object_add(object, name, NULL))
-		write_errno = ENOMEM;
+	}
+}
+
+static void put_escaped(unsigned char c)
+{
+	char text[8];
+
+	if (c >= ' ') {
+		put_char('\\');
+		put_char((char)c);
+		return;
+	}
+	snprintf(text, sizeof(text), "\\u%04x", c);
+	put(text, strlen(text));
 }
 
 /*
  * The names of files and programs are other people's: what is not UTF-8 would
  * spoil the JSON, and control characters the terminal.
  */
-static char *clean(const char *s)
+static void put_clean(const char *s)
 {
-	char *copy = calloc(1, strlen(s) + 1);
-	char *to = copy;
+	const char *end = s + strlen(s);
 	mbstate_t state;
 	wchar_t wc;
 	size_t n;
 
-	for (; copy && *s; s += n) {
+	for (; s < end; s += n) {
 		memset(&state, 0, sizeof(state));
-		n = mbrtowc(&wc, s, strlen(s), &state);
-		if (n > strlen(s)) {
+		n = mbrtowc(&wc, s, (size_t)(end - s), &state);
+		if (n > (size_t)(end - s)) {
 			n = 1;
-			*to++ = '?';
+			put_char('?');
+		} else if (ka.json && (*s == '"' || *s == '\\' ||
+				       (unsigned char)*s < ' ')) {
+			put_escaped((unsigned char)*s);
 		} else if (!ka.json && iswcntrl((wint_t)wc)) {
-			*to++ = '?';
+			put_char('?');
 		} else {
-			memcpy(to, s, n);
-			to += n;
+			put(s, n);
 		}
 	}
-	return copy;
 }
 
 void out_str(const char *name, const char *value)
 {
-	char *s = clean(value);
-
-	if (!s)
-		write_errno = ENOMEM;
-	else if (ka.json)
-		json_add(name, json_object_new_string(s));
+	if (ka.json) {
+		key(name);
+		put_char('"');
+		put_clean(value);
+		put_char('"');
+		return;
+	}
+	if (rows)
+		row_name(name);
 	else
-		text_add(name, s, NULL);
-	free(s);
+		text_name(name);
+	put_clean(value);
+	if (!rows)
+		put_char('\n');
+}
+
+/* A string that is our own, and so needs no cleaning. */
+void out_name(const char *name, const char *value)
+{
+	if (ka.json) {
+		key(name);
+		put_char('"');
+		put(value, strlen(value));
+		put_char('"');
+	} else if (rows) {
+		row_name(name);
+		put(value, strlen(value));
+	} else {
+		text_add(name, value, NULL);
+	}
+}
+
+static void number_out(const char *name, bool negative, uint64_t value,
+		       const char *gloss)
+{
+	char text[DIGITS_MAX + 2];
+
+	if (!ka.json && !rows) {
+		snprintf(text, sizeof(text), "%s%" PRIu64, negative ? "-" : "",
+			 value);
+		text_add(name, text, gloss);
+		return;
+	}
+	if (ka.json)
+		key(name);
+	else
+		row_name(name);
+	if (negative)
+		put_char('-');
+	put_uint(value);
 }
 
 void out_int(const char *name, int64_t value, const char *gloss)
 {
-	char text[24];
-
-	if (ka.json) {
-		json_add(name, json_object_new_int64(value));
-		return;
-	}
-	snprintf(text, sizeof(text), "%" PRId64, value);
-	text_add(name, text, gloss);
+	number_out(name, value < 0, value < 0 ? 0 - (uint64_t)value :
+						(uint64_t)value, gloss);
 }
 
 void out_uint(const char *name, uint64_t value, const char *gloss)
 {
-	char text[24];
-
-	if (ka.json) {
-		json_add(name, json_object_new_uint64(value));
-		return;
-	}
-	snprintf(text, sizeof(text), "%" PRIu64, value);
-	text_add(name, text, gloss);
+	number_out(name, false, value, gloss);
 }
 
 /* A position that only a newer module knows is shown as its number. */
-void out_switch(const char *name, uint8_t value)
+void out_switch(const char *name, uint64_t value)
 {
-	if (value > 1)
+	if (value > 1) {
 		out_uint(name, value, NULL);
-	else if (ka.json)
-		json_add(name, json_object_new_boolean(value));
-	else
-		text_add(name, value ? "on" : "off", NULL);
+	} else if (ka.json) {
+		key(name);
+		put(value ? "true" : "false", value ? 4 : 5);
+	} else {
+		out_name(name, value ? "on" : "off");
+	}
 }
 
 /* Show the attributes of a newer module, those beyond @known. */
-void out_unknown(struct nlattr *attrs, int len, int known)
+void out_unknown(const struct nlattr *attrs, int len, int known)
 {
+	const struct nlattr *attr;
 	char name[16], bytes[32];
-	struct nlattr *attr;
-	int rem;
+	uint64_t value;
+	int left;
 
-	nla_for_each_attr(attr, attrs, len, rem) {
-		if (nla_type(attr) <= known)
+	attr_each(attr, attrs, len, left) {
+		if (attr_type(attr) <= known)
 			continue;
-		snprintf(name, sizeof(name), "attr %d", nla_type(attr));
-		switch (nla_len(attr)) {
-		case sizeof(uint8_t):
-			out_uint(name, nla_get_u8(attr), NULL);
-			break;
-		case sizeof(uint16_t):
-			out_uint(name, nla_get_u16(attr), NULL);
-			break;
-		case sizeof(uint32_t):
-			out_uint(name, nla_get_u32(attr), NULL);
-			break;
-		case sizeof(uint64_t):
-			out_uint(name, nla_get_u64(attr), NULL);
-			break;
-		default:
-			snprintf(bytes, sizeof(bytes), "%d bytes",
-				 nla_len(attr));
-			out_str(name, bytes);
+		snprintf(name, sizeof(name), "attr %d", attr_type(attr));
+		if (attr_uint(attr, &value)) {
+			out_uint(name, value, NULL);
+			continue;
 		}
+		snprintf(bytes, sizeof(bytes), "%d bytes", attr_len(attr));
+		out_name(name, bytes);
 	}
+}
+
+/* True if there is no sense in writing more. */
+bool out_failed(void)
+{
+	return write_errno != 0;
 }
 
 /* Hand over what was written so far; fails when nobody can read it. */
@@ -253,14 +464,14 @@ enum status out_flush(void)
 {
 	static bool said;
 
-	if (fflush(stdout) && !write_errno)
-		write_errno = errno;
+	write_out();
 	if (!write_errno)
 		return ST_DONE;
 	/* A reader that has seen enough closes the pipe: nothing to say. */
-	if (!said && write_errno != EPIPE)
+	if (!said && write_errno != EPIPE) {
+		said = true;
 		fail(ST_REFUSED, "cannot write: %s", strerror(write_errno));
-	said = true;
+	}
 	return ST_REFUSED;
 }
 
@@ -269,8 +480,12 @@ enum status out_end(enum status status)
 {
 	enum status written;
 
-	if (ka.json && !lines)
-		out_text(objects ? "\n]\n" : "[]\n");
+	if (ka.json && !lines) {
+		if (objects)
+			put("\n]\n", 3);
+		else
+			put("[]\n", 3);
+	}
 	written = out_flush();
 	return status ? status : written;
 }

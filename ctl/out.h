@@ -5,9 +5,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <netlink/attr.h>
-
 #include "kactl.h"
+
+struct nlattr;
 
 void out_text(const char *fmt, ...) __printf(1, 2);
 
@@ -16,15 +16,23 @@ void out_text(const char *fmt, ...) __printf(1, 2);
  * named values. A gloss follows the value in text alone; it may be NULL.
  */
 void out_lines(void);
+void out_rows(void);
 void out_object(void);
 void out_object_end(void);
 void out_null(const char *name);
 void out_str(const char *name, const char *value);
+void out_name(const char *name, const char *value);
 void out_int(const char *name, int64_t value, const char *gloss);
 void out_uint(const char *name, uint64_t value, const char *gloss);
-void out_switch(const char *name, uint8_t value);
-void out_unknown(struct nlattr *attrs, int len, int known);
+void out_switch(const char *name, uint64_t value);
+void out_unknown(const struct nlattr *attrs, int len, int known);
 
+/* For text in rows alone, and for JSON alone. */
+void out_word(const char *value);
+void out_array(const char *name);
+void out_array_end(void);
+
+bool out_failed(void);
 enum status out_flush(void);
 enum status out_end(enum status status);
 

@@ -27,7 +27,7 @@ test_install_before_build() {
 
 test_tool_without_libraries() {
 	need_project
-	refused 2 "libnl-3-dev libnl-genl-3-dev libjson-c-dev" \
+	refused 2 "libnl-3-dev libnl-genl-3-dev" \
 		make -C "$KA_TOP/ctl" PKG_CONFIG=false
 }
 
