@@ -12,6 +12,8 @@
 
 #include <linux/tcp_keepalive.h>
 
+#include "attr.h"
+#include "hist.h"
 #include "kactl.h"
 #include "netns.h"
 #include "nl.h"
@@ -69,6 +71,15 @@ static const struct stat_desc {
 	     "probing connections that got no record: max_conns or memory was reached"),
 };
 
+static const struct hist hists[] = {
+	{ TCP_KEEPALIVE_A_STATS_RTT_US, "rtt_us",
+	  "microseconds from a probe to its answer, where that can be told" },
+	{ TCP_KEEPALIVE_A_STATS_LOST_IN_ROW, "lost_in_row",
+	  "probes lost in a row when the peer was heard again" },
+	{ TCP_KEEPALIVE_A_STATS_DETECT_MS, "detect_ms",
+	  "milliseconds from when the peer was last heard to declared dead" },
+};
+
 /* A namespace's statistics by attribute, and when they were read. */
 struct sample {
 	uint32_t ino;
@@ -95,23 +106,16 @@ static double now(void)
 
 static void sample_read(struct sample *s, struct nlattr *attrs, int len)
 {
-	struct nlattr *attr;
-	int rem;
+	const struct nlattr *tb[TCP_KEEPALIVE_A_STATS_MAX + 1];
+	int type;
 
 	memset(s, 0, sizeof(*s));
 	s->at = now();
-	nla_for_each_attr(attr, attrs, len, rem) {
-		int type = nla_type(attr);
-
-		if (type == TCP_KEEPALIVE_A_STATS_NETNS_INO)
-			s->ino = nla_get_u32(attr);
-		else if (type <= TCP_KEEPALIVE_A_STATS_MAX &&
-			 nla_len(attr) == sizeof(uint64_t))
-			s->value[type] = nla_get_u64(attr);
-		else
-			continue;
-		s->has |= UINT64_C(1) << type;
-	}
+	attr_table(tb, TCP_KEEPALIVE_A_STATS_MAX, attrs, len);
+	for (type = 0; type <= TCP_KEEPALIVE_A_STATS_MAX; type++)
+		if (attr_uint(tb[type], &s->value[type]))
+			s->has |= UINT64_C(1) << type;
+	s->ino = (uint32_t)s->value[TCP_KEEPALIVE_A_STATS_NETNS_INO];
 }
 
 /* The namespace's sample of the round before, or one of no time at all. */
@@ -180,6 +184,8 @@ static enum status stats_out(struct nlattr *attrs, int len, void *arg)
 	netns_out(s.ino);
 	for (i = 0; i < ARRAY_SIZE(stats); i++)
 		counter_out(show, &stats[i], &s, last);
+	for (i = 0; i < ARRAY_SIZE(hists); i++)
+		hist_out(&hists[i], attrs, len, show->all, show->explain);
 	out_unknown(attrs, len, TCP_KEEPALIVE_A_STATS_MAX);
 	out_object_end();
 
@@ -280,7 +286,7 @@ static const struct verb verbs[] = {
 		.args	= "[--all] [--explain] [--watch SECONDS]",
 		.run	= stats_show,
 		.help	= "Show the statistics, which count from the loading of the module.\n"
-			  "  --all            the counters that are 0 too\n"
+			  "  --all            the counters that are 0 and empty histograms too\n"
 			  "  --explain        what each of them means\n"
 			  "  --watch SECONDS  again and again, with growth and rate, until Ctrl-C\n",
 	}, { 0 }
