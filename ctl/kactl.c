@@ -21,6 +21,7 @@ struct kactl ka;
 static const struct object *const objects[] = {
 	&object_policy,
 	&object_stats,
+	&object_conn,
 };
 
 static const char options_help[] =

@@ -62,6 +62,7 @@ struct object {
 
 extern const struct object object_policy;
 extern const struct object object_stats;
+extern const struct object object_conn;
 
 /* One line on stderr, "kactl: WHERE: ..."; returns @status. */
 enum status fail(enum status status, const char *fmt, ...)

@@ -66,6 +66,37 @@ enum status parse_int(const char *name, const char *word,
 	return ST_DONE;
 }
 
+/* A or A-B; whether B is less than A is not looked at. */
+enum status parse_range(const char *name, const char *word, int64_t max,
+			int64_t *from, int64_t *to)
+{
+	const char *second = word, *end = skip_digits(word);
+
+	if (end > word && *end == '-') {
+		second = end + 1;
+		end = skip_digits(second);
+	}
+	if (*end || end == second)
+		return fail(ST_USAGE, "%s \"%s\": neither a number nor a range A-B",
+			    name, word);
+	errno = 0;
+	*from = strtoll(word, NULL, 10);
+	*to = strtoll(second, NULL, 10);
+	if (errno || *from > max || *to > max)
+		return fail(ST_REFUSED, "%s %s: out of range", name, word);
+	return ST_DONE;
+}
+
+/* A number of things, of which there is to be one at least. */
+enum status parse_count(const char *name, const char *word, int64_t *value)
+{
+	if (parse_int(name, word, INT64_MIN, INT64_MAX, value))
+		return ST_USAGE;
+	if (*value < 1)
+		return fail(ST_USAGE, "%s %s: out of range", name, word);
+	return ST_DONE;
+}
+
 enum status parse_switch(const char *name, const char *word, bool *value)
 {
 	*value = !strcmp(word, "on");

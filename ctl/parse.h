@@ -19,6 +19,9 @@ enum status args_unknown(const struct args *a);
 
 enum status parse_int(const char *name, const char *word,
 		      int64_t min, int64_t max, int64_t *value);
+enum status parse_range(const char *name, const char *word, int64_t max,
+			int64_t *from, int64_t *to);
+enum status parse_count(const char *name, const char *word, int64_t *value);
 enum status parse_switch(const char *name, const char *word, bool *value);
 enum status parse_seconds(const char *name, const char *word, double *value);
 

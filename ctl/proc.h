@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef PROC_H
+#define PROC_H
+
+#include <stdint.h>
+
+#include "kactl.h"
+
+enum status proc_read(void);
+void proc_out(const char *name, uint64_t inode);
+
+#endif /* PROC_H */
