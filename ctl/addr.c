@@ -28,18 +28,27 @@ const char *addr_family(const struct nlattr *addr)
 	}
 }
 
-static char *put_decimal(char *to, unsigned int value)
+static char *put_byte(char *to, unsigned int value)
 {
-	char text[8], *p = text + sizeof(text);
-	size_t n;
+	if (value >= 100) {
+		*to++ = (char)('0' + value / 100);
+		value %= 100;
+		*to++ = (char)('0' + value / 10);
+	} else if (value >= 10) {
+		*to++ = (char)('0' + value / 10);
+	}
+	*to++ = (char)('0' + value % 10);
+	return to;
+}
 
-	do {
-		*--p = (char)('0' + value % 10);
-		value /= 10;
-	} while (value);
-	n = (size_t)(text + sizeof(text) - p);
-	memcpy(to, p, n);
-	return to + n;
+static char *put_port(char *to, unsigned int value)
+{
+	if (value < 100)
+		return put_byte(to, value);
+	to = put_port(to, value / 100);
+	*to++ = (char)('0' + value / 10 % 10);
+	*to++ = (char)('0' + value % 10);
+	return to;
 }
 
 static char *put_v4(char *to, const uint8_t *addr)
@@ -49,7 +58,7 @@ static char *put_v4(char *to, const uint8_t *addr)
 	for (i = 0; i < V4_LEN; i++) {
 		if (i)
 			*to++ = '.';
-		to = put_decimal(to, addr[i]);
+		to = put_byte(to, addr[i]);
 	}
 	return to;
 }
@@ -147,6 +156,6 @@ void addr_word(const struct nlattr *addr, const struct nlattr *port)
 	}
 	*p++ = ':';
 	attr_uint(port, &n);
-	*put_decimal(p, (unsigned int)n & UINT16_MAX) = '\0';
+	*put_port(p, (unsigned int)n & UINT16_MAX) = '\0';
 	out_word(text);
 }

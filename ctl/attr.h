@@ -56,17 +56,16 @@ static inline bool attr_table(const struct nlattr **tb, int max,
 			      const struct nlattr *attrs, int len)
 {
 	const struct nlattr *attr;
-	bool unknown = false;
-	int left;
+	int left, beyond = 0;
 
 	memset(tb, 0, ((size_t)max + 1) * sizeof(*tb));
 	attr_each(attr, attrs, len, left) {
 		if (attr_type(attr) <= max)
 			tb[attr_type(attr)] = attr;
 		else
-			unknown = true;
+			beyond = 1;
 	}
-	return unknown;
+	return beyond;
 }
 
 /* False if there is no such attribute, or no number in it. */

@@ -161,17 +161,10 @@ static void enum_out(const struct field *f, const struct nlattr *attr)
 		out_uint(f->name, n, NULL);
 }
 
-static void text_out(const char *name, const char *text)
-{
-	if (text)
-		out_str(name, text);
-	else
-		out_null(name);
-}
-
 static void field_out(const struct field *f, const struct nlattr *const *tb)
 {
 	const struct nlattr *attr = tb[f->attr];
+	const char *text;
 	uint64_t n = 0;
 	int64_t i;
 
@@ -202,11 +195,18 @@ static void field_out(const struct field *f, const struct nlattr *const *tb)
 		addr_out(f->name, attr);
 		break;
 	case FAMILY:
-		text_out(f->name, addr_family(attr));
+		text = addr_family(attr);
+		if (text)
+			out_name(f->name, text);
+		else
+			out_null(f->name);
 		break;
 	case NETNS:
-		text_out(f->name, attr_uint(attr, &n) ?
-				  netns_name((uint32_t)n) : NULL);
+		text = attr_uint(attr, &n) ? netns_name((uint32_t)n) : NULL;
+		if (text)
+			out_str(f->name, text);
+		else
+			out_null(f->name);
 		break;
 	case NONE:
 		out_null(f->name);

@@ -68,13 +68,13 @@ struct filter {
 	"[uid N] [cgroup PATH] [idle-min SECONDS]"
 
 #define FILTER_HELP							\
-	"  local PREFIX      the local address is this one, or lies in ADDRESS/LENGTH\n" \
-	"  remote PREFIX     likewise the peer's\n"			\
-	"  lport A[-B]       the local port is A, or lies between A and B\n" \
-	"  rport A[-B]       likewise the peer's\n"			\
-	"  uid N             the socket belongs to that user\n"		\
-	"  cgroup PATH       made in that cgroup or below it; as in /proc/PID/cgroup\n" \
-	"  idle-min SECONDS  the peer has not been heard for that long\n"
+	"  local PREFIX        the local address is this one, or lies in ADDRESS/LENGTH\n" \
+	"  remote PREFIX       likewise the peer's\n"			\
+	"  lport A[-B]         the local port is A, or lies between A and B\n" \
+	"  rport A[-B]         likewise the peer's\n"			\
+	"  uid N               the socket belongs to that user\n"		\
+	"  cgroup PATH         made in that cgroup or below it; as in /proc/PID/cgroup\n" \
+	"  idle-min SECONDS    the peer has not been heard for that long\n"
 
 enum status match_parse(struct match *m, struct args *a);
 void match_put(const struct match *m, struct request *req, int attr);

@@ -32,6 +32,20 @@ static unsigned int depth;	/* of objects and arrays that are open */
 static bool lines, rows;
 static bool begun;		/* the innermost has something in it */
 
+/*
+ * A name with all that parts its value from the one before, which the first of
+ * an object leaves out its first character of. One object after another has
+ * the same names in the same order, so that they are made once.
+ */
+#define LABEL_MAX	48
+#define NR_LABELS	48
+
+static struct label {
+	const char *name;
+	size_t len;
+	char text[LABEL_MAX + 1];
+} labels[NR_LABELS], *label = labels;	/* the object's next one */
+
 static void vsay(const char *fmt, va_list ap)
 {
 	out_flush();
@@ -90,22 +104,18 @@ static void write_out(void)
 }
 
 /* Where the next @n bytes go, which the buffer can hold. */
-static char *room(size_t n)
+static inline char *room(size_t n)
 {
 	if (n > sizeof(buffer) - used)
 		write_out();
 	return buffer + used;
 }
 
-static void put(const char *s, size_t n)
+/* Nothing that is put at once is longer than the buffer. */
+static inline void put(const char *s, size_t n)
 {
-	size_t some;
-
-	for (; n; n -= some, s += some) {
-		some = n < sizeof(buffer) ? n : sizeof(buffer);
-		memcpy(room(some), s, some);
-		used += some;
-	}
+	memcpy(room(n), s, n);
+	used += n;
 }
 
 static void put_char(char c)
@@ -114,15 +124,33 @@ static void put_char(char c)
 	used++;
 }
 
-static void put_uint(uint64_t value)
+/* Of a number, at most DIGITS_MAX; returns where they end. */
+static inline char *digits(char *to, uint64_t value)
 {
-	char text[DIGITS_MAX], *p = text + sizeof(text);
+	static const char pairs[] =
+		"00010203040506070809101112131415161718192021222324"
+		"25262728293031323334353637383940414243444546474849"
+		"50515253545556575859606162636465666768697071727374"
+		"75767778798081828384858687888990919293949596979899";
+	char text[2 * DIGITS_MAX], *p = text + DIGITS_MAX;
+	uint32_t small;
 
-	do {
+	if (value < 10) {
+		*to = (char)('0' + value);
+		return to + 1;
+	}
+	for (; value > UINT32_MAX; value /= 10)
 		*--p = (char)('0' + value % 10);
-		value /= 10;
-	} while (value);
-	put(p, (size_t)(text + sizeof(text) - p));
+	for (small = (uint32_t)value; small >= 100; small /= 100) {
+		p -= 2;
+		memcpy(p, pairs + 2 * (small % 100), 2);
+	}
+	p -= 2;
+	memcpy(p, pairs + 2 * small, 2);
+	p += small < 10;
+	/* More than there are, which is cheaper than to see how many. */
+	memcpy(to, p, DIGITS_MAX);
+	return to + (text + DIGITS_MAX - p);
 }
 
 /* Write to standard output; help is the longest there is. */
@@ -153,23 +181,20 @@ void out_rows(void)
 	rows = true;
 }
 
-static void indent(void)
+static bool pretty(void)
 {
-	unsigned int i;
-
-	put_char('\n');
-	for (i = 0; i <= depth; i++)
-		put("  ", 2);
+	return ka.pretty && !lines;
 }
 
-/* Before a value within an object or an array. */
-static void json_next(void)
+/* Where a line begins that is within what is open. */
+static int margin(void)
 {
-	if (begun)
-		put_char(',');
-	begun = true;
-	if (ka.pretty && !lines)
-		indent();
+	return 2 * (int)(depth + 1);
+}
+
+static void indent(void)
+{
+	out_text("\n%*s", margin(), "");
 }
 
 static void json_open(char bracket)
@@ -182,7 +207,7 @@ static void json_open(char bracket)
 static void json_close(char bracket)
 {
 	depth--;
-	if (begun && ka.pretty && !lines)
+	if (begun && pretty())
 		indent();
 	put_char(bracket);
 	begun = true;
@@ -190,17 +215,22 @@ static void json_close(char bracket)
 
 void out_object(void)
 {
+	if (!depth)
+		label = labels;
 	if (!ka.json) {
 		if (objects++ && !rows)
 			put_char('\n');
 		begun = false;
 	} else if (depth) {
-		json_next();
+		if (begun)
+			put_char(',');
+		if (pretty())
+			indent();
 		json_open('{');
 	} else {
 		if (!lines)
 			put(objects ? ",\n" : "[\n", 2);
-		if (!lines && ka.pretty)
+		if (pretty())
 			put("  ", 2);
 		json_open('{');
 		objects++;
@@ -225,23 +255,6 @@ void out_object_end(void)
 		write_out();
 }
 
-static void key(const char *name)
-{
-	size_t n = strlen(name);
-	char *p;
-
-	json_next();
-	p = room(n + 4);
-	*p++ = '"';
-	memcpy(p, name, n);
-	p += n;
-	*p++ = '"';
-	*p++ = ':';
-	used += n + 3;
-	if (ka.pretty && !lines)
-		put_char(' ');
-}
-
 static const char *color(void)
 {
 	return ka.color ? "\033[36m" : "";
@@ -252,29 +265,49 @@ static const char *color_end(void)
 	return ka.color ? "\033[0m" : "";
 }
 
-/* Before a value in a row. */
-static void row_next(void)
+static void label_make(struct label *l, const char *name)
 {
-	if (begun)
-		put_char(' ');
-	begun = true;
+	int n;
+
+	if (!ka.json)
+		n = snprintf(l->text, LABEL_MAX, " %s%s%s ", color(), name,
+			     color_end());
+	else if (pretty())
+		n = snprintf(l->text, LABEL_MAX, ",\n%*s\"%s\": ", margin(), "",
+			     name);
+	else
+		n = snprintf(l->text, LABEL_MAX, ",\"%s\":", name);
+	l->len = n < LABEL_MAX ? (size_t)n : LABEL_MAX - 1;
+	l->name = name;
 }
 
-static void row_name(const char *name)
+/* Name a value; what is returned has room for a number. */
+static inline char *key(const char *name)
 {
-	row_next();
-	if (ka.color)
-		put(color(), strlen(color()));
-	put(name, strlen(name));
-	if (ka.color)
-		put(color_end(), strlen(color_end()));
-	put_char(' ');
+	struct label *l = label;
+	bool first = !begun;
+	char *p;
+
+	/* The last one is made each time. */
+	if (l < &labels[NR_LABELS - 1])
+		label++;
+	else
+		l->name = NULL;
+	if (l->name != name)
+		label_make(l, name);
+	p = room(LABEL_MAX + 2 + DIGITS_MAX);
+	memcpy(p, l->text + first, LABEL_MAX);
+	begun = true;
+	used += l->len - first;
+	return buffer + used;
 }
 
 /* A value of a row whose place says what it is. */
 void out_word(const char *value)
 {
-	row_next();
+	if (begun)
+		put_char(' ');
+	begun = true;
 	put(value, strlen(value));
 }
 
@@ -310,6 +343,8 @@ void out_null(const char *name)
 		put("null", 4);
 	} else if (!rows) {
 		text_add(name, "-", NULL);
+	} else if (label < &labels[NR_LABELS - 1]) {
+		label++;
 	}
 }
 
@@ -364,7 +399,7 @@ void out_str(const char *name, const char *value)
 		return;
 	}
 	if (rows)
-		row_name(name);
+		key(name);
 	else
 		text_name(name);
 	put_clean(value);
@@ -381,42 +416,45 @@ void out_name(const char *name, const char *value)
 		put(value, strlen(value));
 		put_char('"');
 	} else if (rows) {
-		row_name(name);
+		key(name);
 		put(value, strlen(value));
 	} else {
 		text_add(name, value, NULL);
 	}
 }
 
-static void number_out(const char *name, bool negative, uint64_t value,
-		       const char *gloss)
+static void text_number(const char *name, bool negative, uint64_t value,
+			const char *gloss)
 {
-	char text[DIGITS_MAX + 2];
+	char text[DIGITS_MAX + 4], *p = text;
 
-	if (!ka.json && !rows) {
-		snprintf(text, sizeof(text), "%s%" PRIu64, negative ? "-" : "",
-			 value);
-		text_add(name, text, gloss);
-		return;
-	}
-	if (ka.json)
-		key(name);
-	else
-		row_name(name);
 	if (negative)
-		put_char('-');
-	put_uint(value);
+		*p++ = '-';
+	*digits(p, value) = '\0';
+	text_add(name, text, gloss);
 }
 
 void out_int(const char *name, int64_t value, const char *gloss)
 {
-	number_out(name, value < 0, value < 0 ? 0 - (uint64_t)value :
-						(uint64_t)value, gloss);
+	uint64_t size = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+	char *p;
+
+	if (!ka.json && !rows) {
+		text_number(name, value < 0, size, gloss);
+		return;
+	}
+	p = key(name);
+	if (value < 0)
+		*p++ = '-';
+	used = (size_t)(digits(p, size) - buffer);
 }
 
 void out_uint(const char *name, uint64_t value, const char *gloss)
 {
-	number_out(name, false, value, gloss);
+	if (ka.json || rows)
+		used = (size_t)(digits(key(name), value) - buffer);
+	else
+		text_number(name, false, value, gloss);
 }
 
 /* A position that only a newer module knows is shown as its number. */
@@ -444,6 +482,7 @@ void out_unknown(const struct nlattr *attrs, int len, int known)
 		if (attr_type(attr) <= known)
 			continue;
 		snprintf(name, sizeof(name), "attr %d", attr_type(attr));
+		label = &labels[NR_LABELS - 1];
 		if (attr_uint(attr, &value)) {
 			out_uint(name, value, NULL);
 			continue;
