@@ -30,6 +30,12 @@ int intr_caught(void)
 	return caught;
 }
 
+/* The signal has been dealt with. */
+void intr_forget(void)
+{
+	caught = 0;
+}
+
 /* Die by the signal, if one came: the shell must see that it was one. */
 void intr_die(void)
 {

@@ -6,6 +6,7 @@
 
 void intr_catch(void);
 int intr_caught(void);
+void intr_forget(void);
 void intr_die(void);
 
 #endif /* INTR_H */

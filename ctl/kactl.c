@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * kactl: TCP keepalive policy and statistics of network namespaces.
+ * kactl: TCP keepalive policy, statistics and connections of network namespaces.
  */
 #include <fcntl.h>
 #include <getopt.h>
@@ -22,6 +22,7 @@ static const struct object *const objects[] = {
 	&object_policy,
 	&object_stats,
 	&object_conn,
+	&object_monitor,
 };
 
 static const char options_help[] =
@@ -67,9 +68,11 @@ static void usage(const struct object *o, const struct verb *v)
 		out_object_end();
 		return;
 	}
-	out_text("%s kactl %s %s%s%s%s%s\n", first ? "Usage:" : "      ",
-		 o->name, first ? "[" : "", v->name, first ? "]" : "",
-		 *v->args ? " " : "", v->args);
+	out_text("%s kactl %s", first ? "Usage:" : "      ", o->name);
+	if (*v->name)
+		out_text(" %s%s%s", first ? "[" : "", v->name,
+			 first ? "]" : "");
+	out_text("%s%s\n", *v->args ? " " : "", v->args);
 }
 
 static void help_object(const struct object *o)
@@ -79,7 +82,7 @@ static void help_object(const struct object *o)
 	for (v = o->verbs; v->name; v++)
 		usage(o, v);
 	for (v = o->verbs; v->name && !ka.json; v++)
-		out_text("\n%s: %s", v->name, v->help);
+		out_text("\n%s%s%s", v->name, *v->name ? ": " : "", v->help);
 }
 
 static void help(void)
@@ -93,7 +96,7 @@ static void help(void)
 	out_text("Usage: kactl [OPTIONS] OBJECT [COMMAND [ARGS]]\n"
 		 "       kactl OBJECT help\n"
 		 "\n"
-		 "TCP keepalive policy and statistics of network namespaces.\n"
+		 "TCP keepalive policy, statistics and connections of network namespaces.\n"
 		 "\n"
 		 "Objects:\n");
 	for (i = 0; i < ARRAY_SIZE(objects); i++)
@@ -208,7 +211,7 @@ static enum status run(const struct object *o, struct args *a)
 		return ST_DONE;
 	}
 	for (v = o->verbs; v->name; v++)
-		if (args_take(a, v->name))
+		if (*v->name && args_take(a, v->name))
 			break;
 	if (!v->name)
 		return o->verbs->run(a);

@@ -35,7 +35,7 @@ extern struct kactl ka;
 
 /**
  * struct verb - a command of an object
- * @name: the word
+ * @name: the word, or "" where the object is its only command
  * @args: what may follow it, as the usage line shows it
  * @run: parses the arguments and does it
  * @help: text of "kactl OBJECT COMMAND help", each line ends with a newline
@@ -51,8 +51,8 @@ struct verb {
  * struct object - what commands are about
  * @name: the word
  * @summary: one line for "kactl help"
- * @verbs: its commands, up to one without a name; the first may be left out
- *	on the command line
+ * @verbs: its commands, up to one whose name is NULL; the first may be left
+ *	out on the command line
  */
 struct object {
 	const char *name;
@@ -63,6 +63,7 @@ struct object {
 extern const struct object object_policy;
 extern const struct object object_stats;
 extern const struct object object_conn;
+extern const struct object object_monitor;
 
 /* One line on stderr, "kactl: WHERE: ..."; returns @status. */
 enum status fail(enum status status, const char *fmt, ...)
