@@ -183,6 +183,25 @@ static void ack_subject(const struct request *req, uint32_t offset,
 				 req->said[i].word);
 }
 
+/* "local 10.0.0.1, lport 80: ", of all, as nobody says which it is. */
+static void ack_subjects(const struct request *req, char *text, size_t size)
+{
+	const char *last = NULL;
+	size_t len = 0;
+	unsigned int i;
+
+	for (i = 0; i < req->n && len < size; i++) {
+		if (req->said[i].word == last)
+			continue;
+		len += (size_t)snprintf(text + len, size - len, "%s%s %s",
+					len ? ", " : "", req->said[i].name,
+					req->said[i].word);
+		last = req->said[i].word;
+	}
+	if (len && len < size)
+		snprintf(text + len, size - len, ": ");
+}
+
 /* " (1 to 32767 allowed)", of what the kernel says it accepts. */
 static void ack_range(struct nlattr *policy, char *text, size_t size)
 {
@@ -228,9 +247,12 @@ static void ack_read(struct talk *talk, struct nlmsghdr *nlh, int err,
 		return;
 	}
 
+	/* The end of a dump has no offset, up to Linux 6.1. */
 	if (tb[NLMSGERR_ATTR_OFFS])
 		ack_subject(talk->req, nla_get_u32(tb[NLMSGERR_ATTR_OFFS]),
 			    subject, sizeof(subject));
+	else if (text && nlh->nlmsg_type == NLMSG_DONE)
+		ack_subjects(talk->req, subject, sizeof(subject));
 	if (tb[NLMSGERR_ATTR_POLICY])
 		ack_range(tb[NLMSGERR_ATTR_POLICY], detail, sizeof(detail));
 	else if (tb[ACK_MISS_TYPE])
@@ -422,13 +444,15 @@ static int join(int fd, uint32_t group)
 
 static enum status listen_on(int fd, const char *const *groups)
 {
+	const struct sockaddr_nl any = { .nl_family = AF_NETLINK };
 	const int size = EVENTS_SIZE;
 	enum status st = ST_DONE;
 
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)))
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 	/* First of all, so that the module cannot go unnoticed. */
-	if (join(fd, CTRL_GROUP))
+	if (bind(fd, (const struct sockaddr *)&any, sizeof(any)) ||
+	    join(fd, CTRL_GROUP))
 		return fail(ST_REFUSED, "netlink: %s", strerror(errno));
 	for (; *groups && !st; groups++) {
 		struct group group = { .name = *groups };
