@@ -31,6 +31,14 @@ test_words_it_does_not_know() {
 	golden 2 'kactl: policy set: unknown word "60"' policy set 60
 	golden 2 'kactl: policy show: unknown word "now"' policy show now
 	golden 2 'kactl: stats show: unknown word "more"' stats show more
+	golden 2 'kactl: conn: unknown word "port"' conn port 80
+	golden 2 'kactl: conn: unknown word ""' conn ''
+	golden 2 'kactl: conn show: unknown word "show"' conn show show
+	golden 2 'kactl: conn: unknown word "-j" (options common to all commands go before the object)' \
+		conn -j
+	golden 2 'kactl: monitor: unknown word "show"' monitor show
+	golden 2 'kactl: monitor: unknown word "died"' monitor dead died
+	golden 2 'kactl: monitor: unknown word ""' monitor ''
 }
 
 test_values_that_are_none() {
@@ -42,6 +50,70 @@ test_values_that_are_none() {
 	golden 2 'kactl: policy set: "time" given twice' policy set time 60 time 61
 	golden 2 'kactl: policy set: give one or more of time, intvl, probes, enforce, inherit' \
 		policy set
+}
+
+test_filters_that_are_none() {
+	local key
+
+	for key in local remote; do
+		for word in '' localhost 10.0.0 10.0.0.1/ 10.0.0.1/x 10.0.0.1/-1 10.0.0.0/8/8 /8 ::/+8 '[::1]' \
+			10.0.0.1:80 default 1111:2222:3333:4444:5555:6666:7777:8888:9999:aaaa:bbbb:cccc; do
+			golden 2 "kactl: conn: $key \"$word\": neither an address nor ADDRESS/LENGTH" \
+				conn "$key" "$word"
+		done
+	done
+	for key in lport rport; do
+		for word in '' ssh 80- -80 80-90-100 80,90 '80 ' +80 0x50 8.0; do
+			golden 2 "kactl: conn: $key \"$word\": neither a number nor a range A-B" \
+				conn "$key" "$word"
+		done
+	done
+	golden 2 'kactl: conn: uid "root": not a whole number' conn uid root
+	golden 2 'kactl: conn: uid "0-5": not a whole number' conn uid 0-5
+	golden 2 'kactl: conn: cgroup "": not a path' conn cgroup ''
+	golden 2 'kactl: conn: idle-min "1.5": not a whole number' conn idle-min 1.5
+	golden 2 'kactl: conn: status "dead": neither alive, probing nor unprotected' conn status dead
+	for key in status local remote lport rport uid cgroup idle-min --sort --limit; do
+		golden 2 "kactl: conn: missing value after \"$key\"" conn "$key"
+	done
+}
+
+test_filters_given_twice() {
+	golden 2 'kactl: conn: "status" given twice' conn status alive status alive
+	golden 2 'kactl: conn: "local" given twice' conn local ::1 rport 1 local ::1
+	golden 2 'kactl: conn: "lport" given twice' conn lport 80 lport 81
+	golden 2 'kactl: conn: "uid" given twice' conn uid 0 uid 0
+	golden 2 'kactl: conn: "cgroup" given twice' conn cgroup / cgroup /
+	golden 2 'kactl: conn: "idle-min" given twice' conn idle-min 1 idle-min 1
+}
+
+test_filters_that_nothing_could_carry() {
+	golden 1 'kactl: conn: lport 65536: out of range' conn lport 65536
+	golden 1 'kactl: conn: rport 1-99999999999999999999: out of range' \
+		conn rport 1-99999999999999999999
+	golden 1 'kactl: conn: local 10.0.0.0/256: out of range' conn local 10.0.0.0/256
+	golden 1 'kactl: conn: uid 4294967296: out of range' conn uid 4294967296
+	golden 1 'kactl: conn: uid -1: out of range' conn uid -1
+	golden 1 'kactl: conn: idle-min 4294967296: out of range' conn idle-min 4294967296
+	golden 1 'kactl: conn: cgroup: too long' conn cgroup "/$(printf '%05000d' 0)"
+}
+
+test_options_of_conn_and_monitor() {
+	local keys='netns, netns_ino, family, local, lport, remote, rport, state, status, time, intvl, probes, source, user_timeout_ms, idle_ms, next_ms, out, sent, answered, lost, rtt_us, rtt_min_us, uid, inode, rule'
+
+	for key in '' - port keepalive processes --lport; do
+		golden 2 "kactl: conn: --sort \"$key\": none of $keys" conn --sort "$key"
+	done
+	golden 2 'kactl: conn: --limit "few": not a whole number' conn --limit few
+	golden 2 'kactl: conn: --limit 0: out of range' conn --limit 0
+	golden 2 'kactl: conn: --limit -1: out of range' conn --limit -1
+	golden 2 'kactl: monitor: missing value after "--count"' monitor --count
+	golden 2 'kactl: monitor: --count 0: out of range' monitor --count 0
+	golden 2 'kactl: monitor: --count "x": not a whole number' monitor --count x
+	golden 2 'kactl: monitor: missing value after "--timeout"' monitor dead --timeout
+	golden 2 'kactl: monitor: --timeout "soon": not a number of seconds' monitor --timeout soon
+	golden 2 'kactl: monitor: --timeout "-1": not a number of seconds' monitor --timeout -1
+	golden 2 'kactl: monitor: --timeout 10000000000: out of range' monitor --timeout 10000000000
 }
 
 test_values_out_of_range() {
@@ -73,6 +145,7 @@ test_no_module() {
 	unload
 	golden 3 'kactl: policy: module tcp_keepalive is not loaded: modprobe tcp_keepalive' policy
 	golden 3 'kactl: stats: module tcp_keepalive is not loaded: modprobe tcp_keepalive' stats
+	golden 3 'kactl: conn: module tcp_keepalive is not loaded: modprobe tcp_keepalive' conn
 	is "without privilege" 3 "$(setpriv --reuid 65534 --clear-groups \
 		"$KACTL" policy 2>/dev/null >&2; echo $?)"
 	load
@@ -117,6 +190,8 @@ test_json_is_one_document() {
 	"$KACTL" -j policy | json_valid policy
 	"$KACTL" -jp stats | json_valid stats
 	"$KACTL" -j -a policy | json_valid "-a policy"
+	"$KACTL" -j conn | json_valid conn
+	"$KACTL" -jp -a conn --processes | json_valid "-a conn"
 	"$KACTL" -n "$ns" -j policy set time 60 | json_valid "policy set"
 	"$KACTL" -n "$ns" -j policy reset | json_valid "policy reset"
 	is "reset in text" "" "$("$KACTL" -n "$ns" policy reset)"
@@ -144,6 +219,10 @@ test_stats_show_all_and_explain() {
 	new_netns ns
 	! "$KACTL" -n "$ns" stats | grep -q conns_applied || fail "0 is shown"
 	"$KACTL" -n "$ns" stats --all | grep -q conns_applied || fail "not all"
+	! "$KACTL" -n "$ns" stats | grep -q rtt_us || fail "an empty histogram is shown"
+	"$KACTL" -n "$ns" stats --all | grep -q '^rtt_us  *0$' || fail "not all histograms"
+	"$KACTL" -n "$ns" -j stats | grep -q '"rtt_us":\[\],"lost_in_row":\[\],"detect_ms":\[\]' ||
+		fail "no empty arrays"
 	"$KACTL" -n "$ns" stats --explain | grep -q "keepalive timer" ||
 		fail "not explained"
 }
@@ -195,12 +274,40 @@ test_closed_and_full_output() {
 test_help_teaches() {
 	local object
 
-	for object in "" policy stats "policy set" "stats show"; do
+	for object in "" policy stats conn monitor "policy set" "stats show" "conn show"; do
 		# shellcheck disable=SC2086 # words
 		"$KACTL" $object help | grep -q kactl || fail "no help of '$object'"
 	done
 	"$KACTL" -h | grep -q policy || fail "-h"
 	"$KACTL" -V | grep -qE '[0-9]+\.[0-9]+' || fail "-V"
+}
+
+# completes LINE WORD…: what may come after LINE, among other words
+completes() {
+	local line=$1 word words
+
+	shift
+	# shellcheck disable=SC2016 # for the inner shell
+	words=" $(bash -c '. "$0"; COMP_WORDS=('"$line"' ""); COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+		_kactl; echo "${COMPREPLY[@]}"' "$COMPLETION") "
+	for word; do
+		[[ $words == *" $word "* ]] || fail "no $word after '$line': $words"
+	done
+}
+
+test_completion() {
+	COMPLETION=/usr/local/share/bash-completion/completions/kactl
+	[ -r "$COMPLETION" ] || skip "it is not installed"
+	completes "kactl" policy stats conn monitor --netns
+	completes "kactl policy" show set reset help
+	completes "kactl policy set enforce" on off
+	completes "kactl conn" show status local lport --sort help
+	completes "kactl conn status" alive probing unprotected
+	completes "kactl conn show" status uid --limit
+	completes "kactl conn lport 80" rport --processes
+	completes "kactl -n 1 monitor" dead policy --count help
+	completes "kactl monitor lost" dead policy --timeout
+	completes "kactl monitor lost --count 3" dead --timeout
 }
 
 run_tests "$@"
