@@ -234,6 +234,17 @@ static enum status on_event(uint8_t cmd, struct nlattr *attrs, int len,
 	return shown(m);
 }
 
+/* Is one of the first @n kinds asked for? */
+static bool any(const struct monitor *m, int n)
+{
+	int i;
+
+	for (i = 0; i < n; i++)
+		if (m->kind[i])
+			return true;
+	return false;
+}
+
 /* Listen in the namespace that we are in. */
 static enum status monitor_netns(void *arg)
 {
@@ -243,7 +254,7 @@ static enum status monitor_netns(void *arg)
 	enum status st;
 	int n = 0;
 
-	if (memchr(m->kind, true, POLICY))
+	if (any(m, POLICY))
 		groups[n++] = TCP_KEEPALIVE_MCGRP_EVENTS;
 	if (m->kind[POLICY])
 		groups[n++] = TCP_KEEPALIVE_MCGRP_POLICY;
@@ -425,9 +436,9 @@ static enum status monitor_show(struct args *a)
 	}
 	if (st)
 		return st;
-	m.all = !memchr(m.kind, true, sizeof(m.kind));
-	if (m.all)
-		memset(m.kind, true, sizeof(m.kind));
+	m.all = !any(&m, NR_KINDS);
+	for (i = 0; i < NR_KINDS && m.all; i++)
+		m.kind[i] = true;
 	st = monitor(&m);
 	for (i = 0; i < m.nr; i++)
 		close(m.netns[i].fd);
@@ -441,7 +452,8 @@ static enum status monitor_show(struct args *a)
 static const struct verb verbs[] = {
 	{
 		.name	= "",
-		.args	= "[dead] [reset] [recovered] [lost] [policy] [--count N] [--timeout SECONDS]",
+		.args	= "[dead] [reset] [recovered] [lost] [policy] "
+			  "[--count N] [--timeout SECONDS]",
 		.run	= monitor_show,
 		.help	= "Show events as they happen, until Ctrl-C; of the kinds that\n"
 			  "are named, or of all.\n"

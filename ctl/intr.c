@@ -3,11 +3,12 @@
  * Ctrl-C and SIGTERM, for commands that have something to finish first.
  */
 #include <signal.h>
+#include <stdatomic.h>
 
 #include "intr.h"
 #include "kactl.h"
 
-static volatile sig_atomic_t caught;
+static atomic_int caught;
 
 static void on_signal(int sig)
 {

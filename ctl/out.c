@@ -124,14 +124,16 @@ static void put_char(char c)
 	used++;
 }
 
+/* Two digits each. */
+#define TEN(d)								\
+	d "0" d "1" d "2" d "3" d "4" d "5" d "6" d "7" d "8" d "9"
+
 /* Of a number, at most DIGITS_MAX; returns where they end. */
 static inline char *digits(char *to, uint64_t value)
 {
 	static const char pairs[] =
-		"00010203040506070809101112131415161718192021222324"
-		"25262728293031323334353637383940414243444546474849"
-		"50515253545556575859606162636465666768697071727374"
-		"75767778798081828384858687888990919293949596979899";
+		TEN("0") TEN("1") TEN("2") TEN("3") TEN("4")
+		TEN("5") TEN("6") TEN("7") TEN("8") TEN("9");
 	char text[2 * DIGITS_MAX], *p = text + DIGITS_MAX;
 	uint32_t small;
 

@@ -161,7 +161,8 @@ enum status proc_read(void)
 	if (nr_holders)
 		qsort(holders, nr_holders, sizeof(*holders), by_inode);
 	if (missed)
-		warn("warning: not all processes could be looked at: it takes privilege to see what others have open");
+		warn("warning: not all processes could be looked at: "
+		     "it takes privilege to see what others have open");
 	return ST_DONE;
 }
 
