@@ -271,7 +271,7 @@ static enum status monitor_netns(void *arg)
 	return st;
 }
 
-/* Read one thing from each that has something to say. */
+/* Read from those that have something to say. */
 static enum status monitor_read(struct monitor *m, const struct pollfd *fds)
 {
 	enum status st = ST_DONE;

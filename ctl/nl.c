@@ -34,6 +34,9 @@
 /* As many events as wait while nobody reads: some 20 000. */
 #define EVENTS_SIZE	(4 * 1024 * 1024)
 
+/* So that one namespace does not keep the others waiting. */
+#define EVENTS_AT_ONCE	64
+
 static struct nl_sock *sock;
 static int family;
 static char buffer[BUFFER_SIZE] __aligned(NLMSG_ALIGNTO);
@@ -500,8 +503,26 @@ static bool family_gone(const struct genlmsghdr *genl,
 	       attr_uint(tb[CTRL_ATTR_FAMILY_ID], &id) && id == (uint64_t)family;
 }
 
+/* Take one thing that was received. */
+static enum status hear_message(struct nlmsghdr *nlh, event_fn event, void *arg)
+{
+	struct genlmsghdr *genl = nlmsg_data(nlh);
+	struct nlattr *attrs;
+	int len;
+
+	if (!genlmsg_valid_hdr(nlh, 0))
+		return ST_DONE;
+	attrs = genlmsg_attrdata(genl, 0);
+	len = genlmsg_attrlen(genl, 0);
+	if (nlh->nlmsg_type == family)
+		return event(genl->cmd, attrs, len, arg);
+	if (nlh->nlmsg_type == GENL_ID_CTRL && family_gone(genl, attrs, len))
+		return fail(ST_NO_MODULE, "module tcp_keepalive was unloaded");
+	return ST_DONE;
+}
+
 /**
- * ka_hear - read the events that have come, if any
+ * ka_hear - read events that have come, some of them if there are many
  * @fd: of ka_listen()
  * @event: called for each
  * @arg: handed to @event
@@ -511,29 +532,19 @@ enum status ka_hear(int fd, event_fn event, void *arg, bool *overrun)
 {
 	enum status st = ST_DONE;
 	struct nlmsghdr *nlh;
-	int n;
+	int n, i;
 
-	n = receive(fd);
-	if (n == -ENOBUFS)
-		*overrun = true;
-	else if (n < 0 && n != -EAGAIN && n != -EINTR)
-		return fail(ST_REFUSED, "netlink: %s", strerror(-n));
-
-	nlh = (struct nlmsghdr *)buffer;
-	for (; nlmsg_ok(nlh, n) && !st; nlh = nlmsg_next(nlh, &n)) {
-		struct genlmsghdr *genl = nlmsg_data(nlh);
-		struct nlattr *attrs;
-		int len;
-
-		if (!genlmsg_valid_hdr(nlh, 0))
-			continue;
-		attrs = genlmsg_attrdata(genl, 0);
-		len = genlmsg_attrlen(genl, 0);
-		if (nlh->nlmsg_type == family)
-			st = event(genl->cmd, attrs, len, arg);
-		else if (nlh->nlmsg_type == GENL_ID_CTRL &&
-			 family_gone(genl, attrs, len))
-			st = fail(ST_NO_MODULE, "module tcp_keepalive was unloaded");
+	for (i = 0; i < EVENTS_AT_ONCE && !st && !intr_caught(); i++) {
+		n = receive(fd);
+		if (n == -EAGAIN || n == -EINTR)
+			return ST_DONE;
+		if (n == -ENOBUFS)
+			*overrun = true;
+		else if (n < 0)
+			return fail(ST_REFUSED, "netlink: %s", strerror(-n));
+		nlh = (struct nlmsghdr *)buffer;
+		for (; nlmsg_ok(nlh, n) && !st; nlh = nlmsg_next(nlh, &n))
+			st = hear_message(nlh, event, arg);
 	}
 	return st;
 }

@@ -33,17 +33,18 @@ static bool lines, rows;
 static bool begun;		/* the innermost has something in it */
 
 /*
- * A name with all that parts its value from the one before, which the first of
- * an object leaves out its first character of. One object after another has
- * the same names in the same order, so that they are made once.
+ * A name with all that parts its value from the one before. One object after
+ * another has the same names in the same order, so that they are made once.
  */
 #define LABEL_MAX	48
 #define NR_LABELS	48
+#define VALUE_MAX	80	/* of a number, or a name that is our own */
 
 static struct label {
-	const char *name;
-	size_t len;
-	char text[LABEL_MAX + 1];
+	const char *name;	/* of the last one always NULL */
+	bool begun;
+	uint8_t len;
+	char text[LABEL_MAX];
 } labels[NR_LABELS], *label = labels;	/* the object's next one */
 
 static void vsay(const char *fmt, va_list ap)
@@ -140,6 +141,10 @@ static inline char *digits(char *to, uint64_t value)
 	if (value < 10) {
 		*to = (char)('0' + value);
 		return to + 1;
+	}
+	if (value < 100) {
+		memcpy(to, pairs + 2 * value, 2);
+		return to + 2;
 	}
 	for (; value > UINT32_MAX; value /= 10)
 		*--p = (char)('0' + value % 10);
@@ -269,39 +274,53 @@ static const char *color_end(void)
 
 static void label_make(struct label *l, const char *name)
 {
+	const char *part = begun ? "," : "";
 	int n;
 
 	if (!ka.json)
-		n = snprintf(l->text, LABEL_MAX, " %s%s%s ", color(), name,
-			     color_end());
+		n = snprintf(l->text, LABEL_MAX, "%s%s%s%s ", begun ? " " : "",
+			     color(), name, color_end());
 	else if (pretty())
-		n = snprintf(l->text, LABEL_MAX, ",\n%*s\"%s\": ", margin(), "",
-			     name);
+		n = snprintf(l->text, LABEL_MAX, "%s\n%*s\"%s\": ", part,
+			     margin(), "", name);
 	else
-		n = snprintf(l->text, LABEL_MAX, ",\"%s\":", name);
-	l->len = n < LABEL_MAX ? (size_t)n : LABEL_MAX - 1;
+		n = snprintf(l->text, LABEL_MAX, "%s\"%s\":", part, name);
+	l->len = n < LABEL_MAX ? (uint8_t)n : LABEL_MAX - 1;
+	l->begun = begun;
 	l->name = name;
 }
 
-/* Name a value; what is returned has room for a number. */
-static inline char *key(const char *name)
+/* Name a value; what is returned has room for one. */
+static char *key(const char *name)
 {
 	struct label *l = label;
-	bool first = !begun;
-	char *p;
 
-	/* The last one is made each time. */
+	label_make(l, name);
 	if (l < &labels[NR_LABELS - 1])
 		label++;
 	else
 		l->name = NULL;
-	if (l->name != name)
-		label_make(l, name);
-	p = room(LABEL_MAX + 2 + DIGITS_MAX);
-	memcpy(p, l->text + first, LABEL_MAX);
+	put(l->text, l->len);
 	begun = true;
-	used += l->len - first;
-	return buffer + used;
+	return room(VALUE_MAX);
+}
+
+/*
+ * The same, if the label is that of the object before and no call is needed,
+ * which is what it costs little by; else NULL.
+ */
+static inline char *key_again(const char *name)
+{
+	struct label *l = label;
+	char *p = buffer + used;
+
+	if (l->name != name || l->begun != begun ||
+	    used > sizeof(buffer) - LABEL_MAX - VALUE_MAX)
+		return NULL;
+	label = l + 1;
+	begun = true;
+	memcpy(p, l->text, LABEL_MAX);
+	return p + l->len;
 }
 
 /* A value of a row whose place says what it is. */
@@ -340,9 +359,12 @@ void out_array_end(void)
 
 void out_null(const char *name)
 {
+	char *p;
+
 	if (ka.json) {
-		key(name);
-		put("null", 4);
+		p = key_again(name) ?: key(name);
+		memcpy(p, "null", 4);
+		used = (size_t)(p + 4 - buffer);
 	} else if (!rows) {
 		text_add(name, "-", NULL);
 	} else if (label < &labels[NR_LABELS - 1]) {
@@ -409,20 +431,23 @@ void out_str(const char *name, const char *value)
 		put_char('\n');
 }
 
-/* A string that is our own, and so needs no cleaning. */
+static void name_out(char *p, const char *value)
+{
+	if (ka.json)
+		*p++ = '"';
+	p = stpcpy(p, value);
+	if (ka.json)
+		*p++ = '"';
+	used = (size_t)(p - buffer);
+}
+
+/* A string that is our own, and so is short and needs no cleaning. */
 void out_name(const char *name, const char *value)
 {
-	if (ka.json) {
-		key(name);
-		put_char('"');
-		put(value, strlen(value));
-		put_char('"');
-	} else if (rows) {
-		key(name);
-		put(value, strlen(value));
-	} else {
+	if (!ka.json && !rows)
 		text_add(name, value, NULL);
-	}
+	else
+		name_out(key_again(name) ?: key(name), value);
 }
 
 static void text_number(const char *name, bool negative, uint64_t value,
@@ -436,37 +461,52 @@ static void text_number(const char *name, bool negative, uint64_t value,
 	text_add(name, text, gloss);
 }
 
+static void number_out(char *p, bool negative, uint64_t value)
+{
+	if (negative)
+		*p++ = '-';
+	used = (size_t)(digits(p, value) - buffer);
+}
+
 void out_int(const char *name, int64_t value, const char *gloss)
 {
 	uint64_t size = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
-	char *p;
 
-	if (!ka.json && !rows) {
+	if (!ka.json && !rows)
 		text_number(name, value < 0, size, gloss);
-		return;
-	}
-	p = key(name);
-	if (value < 0)
-		*p++ = '-';
-	used = (size_t)(digits(p, size) - buffer);
+	else
+		number_out(key_again(name) ?: key(name), value < 0, size);
+}
+
+static void uint_slow(const char *name, uint64_t value, const char *gloss)
+{
+	if (!ka.json && !rows)
+		text_number(name, false, value, gloss);
+	else
+		number_out(key(name), false, value);
 }
 
 void out_uint(const char *name, uint64_t value, const char *gloss)
 {
-	if (ka.json || rows)
-		used = (size_t)(digits(key(name), value) - buffer);
+	char *p = key_again(name);
+
+	if (p)
+		number_out(p, false, value);
 	else
-		text_number(name, false, value, gloss);
+		uint_slow(name, value, gloss);
 }
 
 /* A position that only a newer module knows is shown as its number. */
 void out_switch(const char *name, uint64_t value)
 {
+	char *p;
+
 	if (value > 1) {
 		out_uint(name, value, NULL);
 	} else if (ka.json) {
-		key(name);
-		put(value ? "true" : "false", value ? 4 : 5);
+		p = key_again(name) ?: key(name);
+		p = stpcpy(p, value ? "true" : "false");
+		used = (size_t)(p - buffer);
 	} else {
 		out_name(name, value ? "on" : "off");
 	}
