@@ -70,6 +70,9 @@ void policy_out(const struct nlattr *const *tb)
 		}
 		if (f->type == U32)
 			v[i] = (uint32_t)v[i];
+		/* No sum of what is larger than today's module has it. */
+		if (v[i] != (int32_t)v[i] && v[i] != (uint32_t)v[i])
+			whole = false;
 		if (f->type == SWITCH)
 			out_switch(f->name, (uint64_t)v[i]);
 		else
