@@ -120,7 +120,7 @@ struct kept {
 struct show {
 	struct filter filter;
 	const char *status_word;
-	uint8_t status;
+	uint32_t status;
 	const struct field *sort;
 	bool descending;
 	bool processes;
