@@ -122,7 +122,8 @@ static int event_put(struct sk_buff *skb, const struct ka_event *e)
 	       nla_put_u32(skb, TCP_KEEPALIVE_A_EVENT_SEQ, e->kn->event_seq) ?:
 	       nla_put_u64_64bit(skb, TCP_KEEPALIVE_A_EVENT_AT, e->at,
 				 TCP_KEEPALIVE_A_EVENT_PAD) ?:
-	       nla_put_u32(skb, TCP_KEEPALIVE_A_EVENT_NETNS_INO, net->ns.inum) ?:
+	       nla_put_u32(skb, TCP_KEEPALIVE_A_EVENT_NETNS_INO,
+			   net->ns.inum) ?:
 	       ka_ident_put(skb, &e->ident, TCP_KEEPALIVE_A_EVENT_LOCAL) ?:
 	       nla_put_u32(skb, TCP_KEEPALIVE_A_EVENT_UID,
 			   from_kuid_munged(net->user_ns, e->uid)) ?:

@@ -199,16 +199,19 @@ static struct kretprobe hook_wakeup = {
  */
 static void hook_tick_look(struct ka_net *kn, struct sock *sk)
 {
-	bool locked = !IS_ENABLED(CONFIG_PREEMPT_RT) && !in_nmi() &&
-		      spin_trylock(&sk->sk_lock.slock);
 	struct ka_conn *c = ka_conn_find(kn, sk);
+	bool there = true;
 
-	if (c && locked && !sock_owned_by_user(sk) && !ka_probe_look(c))
-		c = NULL;
-	if (c)
-		ka_probe_tick(c);
-	if (locked)
+	if (!c)
+		return;
+	if (!IS_ENABLED(CONFIG_PREEMPT_RT) && !in_nmi() &&
+	    spin_trylock(&sk->sk_lock.slock)) {
+		/* One that was dropped since it was found owes nothing. */
+		there = sock_owned_by_user(sk) || ka_probe_look(c);
 		spin_unlock(&sk->sk_lock.slock);
+	}
+	if (there)
+		ka_probe_tick(c);
 }
 
 static int hook_tick_entry(struct kprobe *p, struct pt_regs *regs)

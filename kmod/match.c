@@ -89,8 +89,8 @@ static int match_prefix(struct ka_match *m, struct match_prefix *p,
 	int err;
 
 	if (!addr)
-		return len ? MATCH_REFUSE(extack, len,
-					  "local, remote: a prefix length without its address") : 0;
+		return !len ? 0 : MATCH_REFUSE(extack, len,
+			"local, remote: a prefix length without its address");
 	err = match_len(m, addr, extack);
 	if (err)
 		return err;
@@ -222,9 +222,9 @@ static bool match_owner(const struct ka_match *m, const struct sock *sk)
 	}
 #ifdef CONFIG_SOCK_CGROUP_DATA
 	if (m->cgroup) {
-		struct cgroup *cgroup = sock_cgroup_ptr((void *)&sk->sk_cgrp_data);
+		struct sock_cgroup_data *data = (void *)&sk->sk_cgrp_data;
 
-		if (!cgroup_is_descendant(cgroup, m->cgroup))
+		if (!cgroup_is_descendant(sock_cgroup_ptr(data), m->cgroup))
 			return false;
 	}
 #endif

@@ -68,7 +68,8 @@ static struct sk_buff *reply_new(struct genl_info *info, size_t size,
 
 	if (!skb)
 		return NULL;
-	*hdr = genlmsg_put_reply(skb, info, &ka_netlink_family, 0, info->genlhdr->cmd);
+	*hdr = genlmsg_put_reply(skb, info, &ka_netlink_family, 0,
+				 info->genlhdr->cmd);
 	if (*hdr)
 		return skb;
 	nlmsg_free(skb);
@@ -280,7 +281,8 @@ void ka_netlink_policy_changed(struct ka_net *kn, const struct ka_policy *p,
 	skb = genlmsg_new(NLMSG_DEFAULT_SIZE, GFP_KERNEL);
 	if (!skb)
 		return;
-	hdr = genlmsg_put(skb, 0, 0, &ka_netlink_family, 0, TCP_KEEPALIVE_CMD_POLICY_NTF);
+	hdr = genlmsg_put(skb, 0, 0, &ka_netlink_family, 0,
+			  TCP_KEEPALIVE_CMD_POLICY_NTF);
 	now = ktime_get_real_ns();
 	if (!hdr || policy_put(skb, kn, p) ||
 	    nla_put_u32(skb, TCP_KEEPALIVE_A_POLICY_SEQ, seq) ||
@@ -290,8 +292,8 @@ void ka_netlink_policy_changed(struct ka_net *kn, const struct ka_policy *p,
 		return;
 	}
 	genlmsg_end(skb, hdr);
-	genlmsg_multicast_netns(&ka_netlink_family, kn->net, skb, 0, KA_NETLINK_POLICY,
-				GFP_KERNEL);
+	genlmsg_multicast_netns(&ka_netlink_family, kn->net, skb, 0,
+				KA_NETLINK_POLICY, GFP_KERNEL);
 }
 
 int ka_netlink_init(void)

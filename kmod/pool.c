@@ -31,8 +31,9 @@ static void pool_fill(struct work_struct *work)
 		struct pool_reserve *r = per_cpu_ptr(&pool_reserve, cpu);
 
 		while (atomic_read(&r->n) < POOL_RESERVE) {
-			struct llist_node *n = kmalloc(KA_POOL_SIZE, GFP_KERNEL);
+			struct llist_node *n;
 
+			n = kmalloc(KA_POOL_SIZE, GFP_KERNEL);
 			if (!n)
 				return;
 			atomic_inc(&r->n);
