@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # make            the module, for the running kernel or for KDIR, and the tool
+# make btf        the module's types into it, for bpftool and bpftrace; before make install
 # sudo make install
 # make demo       see it at work in a virtual machine; changes nothing here
 # make check      all tests, in that machine
@@ -11,6 +12,10 @@ PREFIX ?= /usr/local
 KDIR ?= /lib/modules/$(shell uname -r)/build
 # Headers alone bring no key to sign with.
 UNSIGNED = $(if $(wildcard $(KDIR)/certs/signing_key.pem),,CONFIG_MODULE_SIG_ALL=)
+# BTF wants a vmlinux, which headers do not bring either: make btf has the running kernel's instead.
+NO_BTF = $(if $(wildcard $(KDIR)/vmlinux),,CONFIG_DEBUG_INFO_BTF_MODULES=)
+KO ?= kmod/tcp_keepalive.ko
+BTF_BASE ?= /sys/kernel/btf/vmlinux
 
 export KA_VERSION := $(VERSION)
 
@@ -22,7 +27,19 @@ modules:
 		echo "  install them (Debian: apt install linux-headers-$$(uname -r)), or say KDIR=…" >&2; \
 		echo "  or see it all in a virtual machine, with nothing installed into this kernel: make demo" >&2; \
 		exit 1; }
-	$(MAKE) -C "$(KDIR)" M="$(CURDIR)" modules
+	$(MAKE) -C "$(KDIR)" M="$(CURDIR)" $(NO_BTF) modules
+
+btf:
+	@fail() { echo "make btf: $$*" >&2; exit 1; }; \
+	test -e "$(KO)" || fail "no $(KO): make modules"; \
+	type pahole >/dev/null 2>&1 || fail "no pahole (Debian: apt install dwarves)"; \
+	test -r "$(BTF_BASE)" || \
+		fail "no $(BTF_BASE): a kernel without CONFIG_DEBUG_INFO_BTF"; \
+	case "$(BTF_BASE)" in /sys/*) \
+		grep -aq "vermagic=$$(uname -r) " "$(KO)" || \
+			fail "$(KO) is for another kernel than $$(uname -r), which runs";; \
+	esac
+	LLVM_OBJCOPY="$(or $(OBJCOPY),objcopy)" pahole -J --btf_base "$(BTF_BASE)" "$(KO)"
 
 ctl:
 	$(MAKE) -C ctl VERSION=$(VERSION)
@@ -66,4 +83,4 @@ vm:
 help:
 	@sed -n 's/^# \(make\|sudo\)/  \1/p' Makefile
 
-.PHONY: all modules ctl install clean demo check bench lint vm help
+.PHONY: all modules btf ctl install clean demo check bench lint vm help
