@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # BTF of the module, added by make btf. KA_TOP is the project's folder.
-# shellcheck source=lib.sh disable=SC2317
+# shellcheck source=lib.sh disable=SC2119,SC2120,SC2317
 . "$(dirname "$0")/lib.sh"
 
 # with_copy: $ko is a copy of the built module, which nothing has touched yet

@@ -151,7 +151,7 @@ def under(tool, *args):
         said = ka.run(tool, *args, sys.executable, os.path.abspath(__file__),
                       "life", tmp + "/life", cwd=tmp)
         if tool == "perf":
-            said = ka.run("perf", "script", cwd=tmp)
+            said = ka.run("perf", "script", "-i", "perf.data", cwd=tmp)
         elif tool == "trace-cmd":
             said = ka.run("trace-cmd", "report", cwd=tmp)
         with open(tmp + "/life", encoding="ascii") as f:
@@ -159,7 +159,8 @@ def under(tool, *args):
 
 
 def test_perf():
-    said, st = under("perf", "record", "-q", "-a", "-e", "tcp_keepalive:*")
+    said, st = under("perf", "record", "-q", "-a", "-o", "perf.data", "-e",
+                     "tcp_keepalive:*")
     agree(events(said, st["netns_ino"]), st)
 
 
