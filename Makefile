@@ -12,8 +12,10 @@ PREFIX ?= /usr/local
 KDIR ?= /lib/modules/$(shell uname -r)/build
 # Headers alone bring no key to sign with.
 UNSIGNED = $(if $(wildcard $(KDIR)/certs/signing_key.pem),,CONFIG_MODULE_SIG_ALL=)
-# BTF wants a vmlinux, which headers do not bring either: make btf has the running kernel's instead.
-NO_BTF = $(if $(wildcard $(KDIR)/vmlinux),,CONFIG_DEBUG_INFO_BTF_MODULES=)
+# The kernel build makes BTF where the headers bring a vmlinux (Debian's do since 6.12); elsewhere make btf has the
+# running kernel's instead.
+NO_BTF = $(if $(and $(wildcard $(KDIR)/vmlinux),$(shell command -v pahole)),,CONFIG_DEBUG_INFO_BTF_MODULES=)
+OBJCOPY ?= objcopy
 KO ?= kmod/tcp_keepalive.ko
 BTF_BASE ?= /sys/kernel/btf/vmlinux
 
@@ -39,7 +41,8 @@ btf:
 		grep -aq "vermagic=$$(uname -r) " "$(KO)" || \
 			fail "$(KO) is for another kernel than $$(uname -r), which runs";; \
 	esac
-	LLVM_OBJCOPY="$(or $(OBJCOPY),objcopy)" pahole -J --btf_base "$(BTF_BASE)" "$(KO)"
+	$(OBJCOPY) -R .BTF -R .BTF.base "$(KO)"
+	LLVM_OBJCOPY="$(OBJCOPY)" pahole -J --btf_base "$(BTF_BASE)" "$(KO)"
 
 ctl:
 	$(MAKE) -C ctl VERSION=$(VERSION)

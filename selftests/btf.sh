@@ -51,6 +51,7 @@ test_again_is_the_same() {
 	with_copy
 	btf && first=$(types "$ko" | grep -c STRUCT)
 	btf || fail "make btf again"
+	[ "$first" -gt 5 ] || fail "$first structs"
 	is "number of structs" "$first" "$(types "$ko" | grep -c STRUCT)"
 }
 
