@@ -41,8 +41,8 @@
 	__entry->netns_ino, __entry->local, __entry->remote
 
 /*
- * TCP built a probe and handed it down, be it refused there; @out: those before it
- * that are unanswered.
+ * TCP built a probe and handed it down, be it refused there; @out: those before
+ * it that are unanswered.
  */
 TRACE_EVENT(probe_sent,
 	TP_PROTO(const struct sock *sk, u32 out),

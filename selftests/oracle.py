@@ -24,15 +24,13 @@ import tempfile
 import time
 
 import ka
+import loadbpf
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-PROGRAM = HERE + "/probe.bpf.o"
+PROGRAM = "probe.bpf.o"
 PORT = 7000             # of every peer
 SO_MARK = 36
 FIN_WAIT1, FIN_WAIT2, CLOSE, LAST_ACK, CLOSING = 4, 5, 7, 9, 11
 FIN, SYN, RST, ACK = 1, 2, 4, 16
-SYS_BPF = {"x86_64": 321, "aarch64": 280, "riscv64": 280}.get(os.uname().machine)
-BPF_OBJ_GET, BPF_RAW_TRACEPOINT_OPEN = 7, 17
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -243,53 +241,17 @@ class Probes:
                    json.loads(ka.run("bpftool", "-j", "prog", "show")))
 
 
-def sys_bpf(cmd, attr):
-    """bpf(2), which gives a file descriptor."""
-    fd = _libc.syscall(SYS_BPF, cmd, attr, len(attr))
-    if fd < 0:
-        raise OSError(ctypes.get_errno(), f"bpf({cmd})")
-    return fd
-
-
-def attach(path):
-    """Attach a pinned program to what it was loaded for, which Debian 12's
-    bpftool cannot. It stays until the descriptor is closed."""
-    name = ctypes.create_string_buffer(path.encode())
-    prog = sys_bpf(BPF_OBJ_GET, struct.pack("=QII", ctypes.addressof(name), 0, 0))
-    try:
-        return sys_bpf(BPF_RAW_TRACEPOINT_OPEN, struct.pack("=QIxxxx", 0, prog))
-    finally:
-        os.close(prog)
-
-
 @contextlib.contextmanager
 def bpf():
     """The programs attached, for the length of the block."""
-    with tempfile.TemporaryDirectory() as folder:
-        ka.run("mount", "-t", "bpf", "bpf", folder)
-        links = []
-        try:
-            ka.run("bpftool", "prog", "loadall", PROGRAM, folder + "/progs",
-                   "pinmaps", folder)
-            for name in os.listdir(folder + "/progs"):
-                links.append(attach(f"{folder}/progs/{name}"))
-            yield Probes(folder)
-        finally:
-            for fd in links:
-                os.close(fd)
-            ka.run("umount", folder)
+    with loadbpf.attached(PROGRAM) as folder:
+        yield Probes(folder)
 
 
 def need():
-    for tool in "tcpdump", "bpftool":
-        if not shutil.which(tool):
-            raise ka.Skip("no " + tool)
-    if not os.path.exists(PROGRAM):
-        raise ka.Skip("no probe.bpf.o: there was no clang to build it")
-    if not os.path.exists("/sys/kernel/btf/vmlinux"):
-        raise ka.Skip("this kernel has no BTF")
-    if not SYS_BPF:
-        raise ka.Skip("the number of bpf(2) here is not known")
+    if not shutil.which("tcpdump"):
+        raise ka.Skip("no tcpdump")
+    loadbpf.need(PROGRAM)
 
 
 # The run

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0
+"""BPF programs of the tests' own: loaded with bpftool, attached for the length
+of a block."""
+
+import contextlib
+import ctypes
+import os
+import shutil
+import struct
+import tempfile
+
+import ka
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SYS_BPF = {"x86_64": 321, "aarch64": 280, "riscv64": 280}.get(os.uname().machine)
+BPF_OBJ_GET, BPF_RAW_TRACEPOINT_OPEN = 7, 17
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def need(program):
+    """Skip where it cannot be loaded."""
+    if not shutil.which("bpftool"):
+        raise ka.Skip("no bpftool")
+    if not os.path.exists(f"{HERE}/{program}"):
+        raise ka.Skip(f"no {program}: there was no clang to build it")
+    if not os.path.exists("/sys/kernel/btf/vmlinux"):
+        raise ka.Skip("this kernel has no BTF")
+    if not SYS_BPF:
+        raise ka.Skip("the number of bpf(2) here is not known")
+
+
+def _bpf(cmd, attr):
+    """bpf(2), which gives a file descriptor."""
+    fd = _libc.syscall(SYS_BPF, cmd, attr, len(attr))
+    if fd < 0:
+        raise OSError(ctypes.get_errno(), f"bpf({cmd})")
+    return fd
+
+
+def _attach(path):
+    """Attach a pinned program to what it was loaded for, which Debian 12's
+    bpftool cannot. It stays until the descriptor is closed."""
+    name = ctypes.create_string_buffer(path.encode())
+    prog = _bpf(BPF_OBJ_GET, struct.pack("=QII", ctypes.addressof(name), 0, 0))
+    try:
+        return _bpf(BPF_RAW_TRACEPOINT_OPEN, struct.pack("=QIxxxx", 0, prog))
+    finally:
+        os.close(prog)
+
+
+@contextlib.contextmanager
+def attached(program):
+    """Its programs attached; the folder where its maps are pinned."""
+    with tempfile.TemporaryDirectory() as folder:
+        ka.run("mount", "-t", "bpf", "bpf", folder)
+        links = []
+        try:
+            ka.run("bpftool", "prog", "loadall", f"{HERE}/{program}",
+                   folder + "/progs", "pinmaps", folder)
+            for name in os.listdir(folder + "/progs"):
+                links.append(_attach(f"{folder}/progs/{name}"))
+            yield folder
+        finally:
+            for fd in links:
+                os.close(fd)
+            ka.run("umount", folder)
