@@ -281,13 +281,6 @@ void ka_probe_reset(struct ka_net *kn, struct sock *sk)
 		     probe_idle_ms(sk));
 }
 
-static void probe_end(struct ka_conn *c)
-{
-	if (c->out)
-		probe_settle(c, KA_PROBES_ABANDONED);
-	ka_conn_drop(c);
-}
-
 /**
  * ka_probe_dead - the keepalive timer closes the connection
  * @kn: the socket's namespace
@@ -315,6 +308,19 @@ void ka_probe_dead(struct ka_net *kn, struct sock *sk, bool unreachable)
 }
 
 /**
+ * ka_probe_abandon - nobody will follow this connection any more
+ * @c: the record, unlinked by this
+ *
+ * The socket is locked or no hook can run for it, and BHs are off.
+ */
+void ka_probe_abandon(struct ka_conn *c)
+{
+	if (c->out)
+		probe_settle(c, KA_PROBES_ABANDONED);
+	ka_conn_drop(c);
+}
+
+/**
  * ka_probe_closed - the connection ends for another reason
  * @kn: the socket's namespace
  * @sk: the socket
@@ -324,16 +330,5 @@ void ka_probe_closed(struct ka_net *kn, struct sock *sk)
 	struct ka_conn *c = probe_find(kn, sk);
 
 	if (c)
-		probe_end(c);
-}
-
-/**
- * ka_probe_abandon - nobody will follow this connection any more
- * @c: the record, unlinked by this
- *
- * BHs are off and no hook can run for the socket.
- */
-void ka_probe_abandon(struct ka_conn *c)
-{
-	probe_end(c);
+		ka_probe_abandon(c);
 }
