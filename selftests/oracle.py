@@ -285,7 +285,10 @@ class Conn:
         return self.alive() and ka.tcp_info(self.a)[0] not in (LAST_ACK, CLOSING)
 
     def probing(self):
-        return self.a is not None and ka.tcp_info(self.a)[1] > 0
+        if self.a is None:
+            return False
+        state, out = ka.tcp_info(self.a)
+        return state != CLOSE and out > 0
 
     def set_mute(self, mute):
         """Lose what comes to the peer, or what goes out there, or neither."""
@@ -342,6 +345,11 @@ class Mix:
         if conn.b is not None and not conn.held:
             with contextlib.suppress(OSError):
                 conn.b.send(b"x" * self.rng.randint(1, 200), socket.MSG_DONTWAIT)
+
+    def peer_wakes(self, conn):
+        """It speaks up before it is asked again."""
+        conn.set_mute(0)
+        self.peer_sends(conn)
 
     def sends(self, conn):
         if conn.alive():
@@ -421,7 +429,8 @@ class Mix:
             conn.drain()
 
     # How often each is drawn: for a connection that owes no answer, that does.
-    WEIGHTS = {"mute": (40, 2), "unmute": (10, 40), "peer_sends": (12, 20),
+    WEIGHTS = {"mute": (40, 2), "unmute": (10, 30), "peer_sends": (12, 10),
+               "peer_wakes": (0, 20),
                "sends": (6, 6), "off": (2, 6), "on": (8, 6),
                "peer_forgets": (3, 9), "peer_aborts": (1, 2),
                "peer_closes": (2, 2), "half_closes": (2, 2),
@@ -505,11 +514,11 @@ def mixed(c, rng, conns, pids, probes):
         assert step < 1000, f"{c.mib()} probes in {step} steps"
         time.sleep(rng.choice((0.01, 0.1, 0.3, 1)))
         owing = [conn for conn in drawn if conn.probing()]
-        for some, most in (drawn, 8), (owing, 4):
+        for some, most in (drawn, 8), (owing, 2):
             for conn in rng.sample(some, min(len(some), rng.randint(0, most))):
                 mix.draw(conn)
-        for conn in rng.sample(drawn, min(len(drawn), 8)):
-            conn.drain()
+        # Seldom: while data lies unread, more of it takes TCP's fast path.
+        rng.choice(drawn).drain()
         if step in (20, 40):
             exits(pids, list(pids)[step // 40])
     return mix, step
