@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Events of connections, for those who listen. A hook, which can neither wait
- * for memory nor, with PREEMPT_RT, take netlink's locks, notes what happened; a
- * worker numbers the notes and sends them in that order.
+ * for memory nor, with PREEMPT_RT, take netlink's locks, numbers and notes what
+ * happened; a worker sends the notes in that order.
  */
-#include <linux/llist.h>
+#include <linux/list.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 #include <linux/timekeeping.h>
 #include <linux/workqueue.h>
 #include <net/genetlink.h>
@@ -26,10 +27,11 @@
  * @inode: the socket's inode number
  * @lost: probes lost in a row
  * @idle_ms: milliseconds for which the peer was silent
+ * @seq: its number
  * @what: what happened
  */
 struct ka_event {
-	struct llist_node	node;
+	struct list_head	node;
 	struct ka_net		*kn;
 	struct ka_ident		ident;
 	u64			at;
@@ -37,6 +39,7 @@ struct ka_event {
 	u32			inode;
 	u32			lost;
 	u32			idle_ms;
+	u32			seq;
 	u8			what;
 };
 
@@ -48,8 +51,10 @@ static_assert(sizeof(struct ka_event) <= KA_POOL_SIZE);
 /* Events that may wait, in all namespaces: 3 MB of them. */
 #define EVENT_QUEUE_MAX	16384
 
-static LLIST_HEAD(event_queue);
-static atomic_t event_queued;
+/* In the order of their numbers; how many; the lock of both, and of the numbers. */
+static LIST_HEAD(event_queue);
+static unsigned int event_queued;
+static DEFINE_RAW_SPINLOCK(event_lock);
 static void event_work_fn(struct work_struct *work);
 static DECLARE_WORK(event_work, event_work_fn);
 
@@ -76,6 +81,20 @@ bool ka_event_heard(const struct ka_net *kn)
 	return READ_ONCE(kn->events_heard);
 }
 
+/* Number an event of the namespace, and queue it unless it is NULL. */
+static void event_queue_add(struct ka_net *kn, struct ka_event *e)
+{
+	raw_spin_lock(&event_lock);
+	kn->event_seq++;
+	if (e) {
+		e->seq = kn->event_seq;
+		list_add_tail(&e->node, &event_queue);
+		event_queued++;
+	}
+	raw_spin_unlock(&event_lock);
+	queue_work(system_unbound_wq, &event_work);
+}
+
 /**
  * ka_event_add - tell the listeners that something happened
  * @kn: the namespace
@@ -95,23 +114,19 @@ void ka_event_add(struct ka_net *kn, const struct sock *sk,
 
 	if (!event_wanted(kn))
 		return;
-	e = atomic_inc_return(&event_queued) <= EVENT_QUEUE_MAX ?
-	    ka_pool_get() : NULL;
-	if (!e) {
-		atomic_dec(&event_queued);
-		atomic_inc(&kn->events_missed);
-		return;
+	/* With PREEMPT_RT nothing could be freed here again. */
+	e = READ_ONCE(event_queued) < EVENT_QUEUE_MAX ? ka_pool_get() : NULL;
+	if (e) {
+		e->kn = kn;
+		ka_ident_read(&e->ident, sk);
+		e->at = ktime_get_real_ns();
+		e->uid = sk->sk_uid;
+		e->inode = ka_ident_inode(sk);
+		e->lost = lost;
+		e->idle_ms = idle_ms;
+		e->what = what;
 	}
-	e->kn = kn;
-	ka_ident_read(&e->ident, sk);
-	e->at = ktime_get_real_ns();
-	e->uid = sk->sk_uid;
-	e->inode = ka_ident_inode(sk);
-	e->lost = lost;
-	e->idle_ms = idle_ms;
-	e->what = what;
-	if (llist_add(&e->node, &event_queue))
-		queue_work(system_unbound_wq, &event_work);
+	event_queue_add(kn, e);
 }
 
 static int event_put(struct sk_buff *skb, const struct ka_event *e)
@@ -119,7 +134,7 @@ static int event_put(struct sk_buff *skb, const struct ka_event *e)
 	const struct net *net = e->kn->net;
 
 	return nla_put_u32(skb, TCP_KEEPALIVE_A_EVENT_EVENT, e->what) ?:
-	       nla_put_u32(skb, TCP_KEEPALIVE_A_EVENT_SEQ, e->kn->event_seq) ?:
+	       nla_put_u32(skb, TCP_KEEPALIVE_A_EVENT_SEQ, e->seq) ?:
 	       nla_put_u64_64bit(skb, TCP_KEEPALIVE_A_EVENT_AT, e->at,
 				 TCP_KEEPALIVE_A_EVENT_PAD) ?:
 	       nla_put_u32(skb, TCP_KEEPALIVE_A_EVENT_NETNS_INO,
@@ -138,7 +153,6 @@ static void event_send(const struct ka_event *e)
 	void *hdr;
 	int err;
 
-	e->kn->event_seq += 1 + atomic_xchg(&e->kn->events_missed, 0);
 	skb = genlmsg_new(EVENT_SIZE, GFP_KERNEL);
 	if (!skb)
 		return;
@@ -156,14 +170,21 @@ static void event_send(const struct ka_event *e)
 
 static void event_work_fn(struct work_struct *work)
 {
-	struct llist_node *queue;
-	struct ka_event *e, *next;
+	struct ka_event *e;
 
-	queue = llist_reverse_order(llist_del_all(&event_queue));
-	llist_for_each_entry_safe(e, next, queue, node) {
+	for (;;) {
+		raw_spin_lock_bh(&event_lock);
+		e = list_first_entry_or_null(&event_queue, struct ka_event,
+					     node);
+		if (e) {
+			list_del(&e->node);
+			event_queued--;
+		}
+		raw_spin_unlock_bh(&event_lock);
+		if (!e)
+			break;
 		event_send(e);
 		kfree(e);
-		atomic_dec(&event_queued);
 		cond_resched();
 	}
 }
@@ -171,7 +192,7 @@ static void event_work_fn(struct work_struct *work)
 /* Wait until what was added before this call has been sent. */
 void ka_event_flush(void)
 {
-	/* Whoever added to the empty queue may not have come that far yet. */
+	/* Whoever added may not have come that far yet. */
 	queue_work(system_unbound_wq, &event_work);
 	flush_work(&event_work);
 }

@@ -35,10 +35,9 @@
  * @unseen_lock: one reader at a time finds out about unseen probes
  * @pending: probes that are out
  * @tracked: records that last
- * @event_seq: number of the last event of a connection; of the one worker that
- *	sends them
- * @events_missed: events that there was no room for since
- * @events_heard: the last one reached somebody; of that worker likewise
+ * @event_seq: number of the last event of a connection; under event.c's lock
+ * @events_heard: the last one reached somebody; written by the worker that sends
+ *	them
  * @watch_lock: protects @watch and @watched; inside a socket's lock
  * @watch: records whose connection owes an answer
  * @watched: how many
@@ -66,7 +65,6 @@ struct ka_net {
 	atomic_t		tracked;
 
 	u32			event_seq;
-	atomic_t		events_missed;
 	bool			events_heard;
 
 	raw_spinlock_t		watch_lock;
