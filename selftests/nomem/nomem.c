@@ -33,14 +33,12 @@ static struct ftrace_ops nomem_ops = {
 	.flags	= FTRACE_OPS_FL_SAVE_REGS | FTRACE_OPS_FL_IPMODIFY,
 };
 
-static char nomem_function[] = "should_failslab";
-
 static int __init nomem_init(void)
 {
+	char function[] = "should_failslab";
 	int err;
 
-	err = ftrace_set_filter(&nomem_ops, nomem_function,
-				sizeof(nomem_function) - 1, 1);
+	err = ftrace_set_filter(&nomem_ops, function, sizeof(function) - 1, 1);
 	return err ?: register_ftrace_function(&nomem_ops);
 }
 
