@@ -10,7 +10,9 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/irqflags.h>
 #include <linux/kprobes.h>
+#include <linux/mutex.h>
 #include <linux/preempt.h>
 #include <linux/rcupdate.h>
 #include <linux/tcp.h>
@@ -22,6 +24,7 @@
 #include "compat/timer.h"
 #include "conn.h"
 #include "enforce.h"
+#include "hold.h"
 #include "hook.h"
 #include "net.h"
 #include "probe.h"
@@ -79,7 +82,7 @@ static noinline void hook_established(struct sock *sk, bool passive)
 
 	rcu_read_lock();
 	kn = hook_net(sk);
-	if (kn && READ_ONCE(kn->enforce)) {
+	if (kn && READ_ONCE(kn->enforces)) {
 		hook_enter();
 		ka_enforce_new(kn, sk, passive);
 		hook_leave();
@@ -237,6 +240,118 @@ static struct kprobe hook_tick = {
 	.pre_handler	= hook_tick_entry,
 };
 
+/*
+ * Interrupts off rather than BHs: softirqs that ran as BHs come on again would
+ * run inside of a kprobe's handler, where no other kprobe is heard.
+ */
+static void hook_hold(struct ka_net *kn, struct sock *sk)
+{
+	unsigned long flags;
+
+	if (!READ_ONCE(kn->holds))
+		return;
+	local_irq_save(flags);
+	ka_hold_add(sk);
+	local_irq_restore(flags);
+}
+
+/*
+ * A program turns keepalive on or off; the kernel's own way of it, which the
+ * module does not take. The process has the socket locked.
+ */
+static int hook_asked_entry(struct kprobe *p, struct pt_regs *regs)
+{
+	struct sock *sk = (struct sock *)regs_get_kernel_argument(regs, 0);
+	struct ka_net *kn;
+
+	rcu_read_lock();
+	kn = hook_net(sk);
+	if (kn) {
+		ka_enforce_asked(sk, regs_get_kernel_argument(regs, 1));
+		hook_hold(kn, sk);
+	}
+	rcu_read_unlock();
+	return 0;
+}
+
+NOKPROBE_SYMBOL(hook_asked_entry);
+
+static struct kprobe hook_asked = {
+	.symbol_name	= "tcp_set_keepalive",
+	.pre_handler	= hook_asked_entry,
+	.flags		= KPROBE_FLAG_DISABLED,
+};
+
+/* A program sets an option of TCP. The socket is not locked yet. */
+static int hook_setsockopt_entry(struct kprobe *p, struct pt_regs *regs)
+{
+	struct sock *sk = (struct sock *)regs_get_kernel_argument(regs, 0);
+	struct ka_net *kn;
+
+	if ((int)regs_get_kernel_argument(regs, 1) != SOL_TCP)
+		return 0;
+	switch ((int)regs_get_kernel_argument(regs, 2)) {
+	case TCP_KEEPIDLE:
+	case TCP_KEEPINTVL:
+	case TCP_KEEPCNT:
+	case TCP_USER_TIMEOUT:
+		break;
+	default:
+		return 0;
+	}
+	rcu_read_lock();
+	kn = hook_net(sk);
+	if (kn)
+		hook_hold(kn, sk);
+	rcu_read_unlock();
+	return 0;
+}
+
+NOKPROBE_SYMBOL(hook_setsockopt_entry);
+
+static struct kprobe hook_setsockopt = {
+	.symbol_name	= "tcp_setsockopt",
+	.pre_handler	= hook_setsockopt_entry,
+	.flags		= KPROBE_FLAG_DISABLED,
+};
+
+static struct kprobe *hook_kprobes[] = {
+	&hook_tick, &hook_asked, &hook_setsockopt,
+};
+
+/* In place only while a namespace, of so many, has a use for it. */
+static struct hook_at_need {
+	struct kprobe	*kp;
+	unsigned int	users;
+} hook_at_need[] = {
+	{ .kp = &hook_asked },
+	{ .kp = &hook_setsockopt },
+};
+
+static DEFINE_MUTEX(hook_at_need_lock);
+
+static void hook_need(struct hook_at_need *h, bool need)
+{
+	mutex_lock(&hook_at_need_lock);
+	if (need && !h->users++)
+		enable_kprobe(h->kp);
+	else if (!need && !--h->users)
+		disable_kprobe(h->kp);
+	mutex_unlock(&hook_at_need_lock);
+}
+
+/* Programs' SO_KEEPALIVE is of interest to one namespace more or less. */
+void ka_hook_asked(bool need)
+{
+	hook_need(&hook_at_need[0], need);
+}
+
+/* Programs' TCP_KEEP… and TCP_USER_TIMEOUT likewise. */
+void ka_hook_setsockopt(bool need)
+{
+	hook_need(&hook_at_need[1], need);
+}
+
 static struct hook_tracepoint {
 	const char		*name;
 	void			*probe;
@@ -276,7 +391,7 @@ static void hook_tracepoints_exit(int n)
 int ka_hook_init(void)
 {
 	const char *name;
-	int err, i;
+	int err, i, k;
 
 	for_each_kernel_tracepoint(hook_find, NULL);
 	for (i = 0; i < ARRAY_SIZE(hook_tracepoints); i++) {
@@ -291,20 +406,22 @@ int ka_hook_init(void)
 		}
 	}
 
-	name = hook_tick.symbol_name;
-	err = register_kprobe(&hook_tick);
-	if (err)
-		goto out_name;
+	for (k = 0; k < ARRAY_SIZE(hook_kprobes); k++) {
+		name = hook_kprobes[k]->symbol_name;
+		err = register_kprobe(hook_kprobes[k]);
+		if (err)
+			goto out_kprobe;
+	}
 	hook_wakeup.maxactive = 2 * num_possible_cpus();
 	name = hook_wakeup.kp.symbol_name;
 	err = register_kretprobe(&hook_wakeup);
 	if (!err)
 		return 0;
 
-	unregister_kprobe(&hook_tick);
-out_name:
+out_kprobe:
 	pr_err("cannot load: no kprobe on %s in this kernel (error %d)\n",
 	       name, err);
+	unregister_kprobes(hook_kprobes, k);
 	/* insmod would make a symbol missing in the module of it. */
 	if (err == -ENOENT)
 		err = -EOPNOTSUPP;
@@ -317,6 +434,6 @@ out:
 void ka_hook_exit(void)
 {
 	unregister_kretprobe(&hook_wakeup);
-	unregister_kprobe(&hook_tick);
+	unregister_kprobes(hook_kprobes, ARRAY_SIZE(hook_kprobes));
 	hook_tracepoints_exit(ARRAY_SIZE(hook_tracepoints));
 }

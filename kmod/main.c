@@ -18,9 +18,11 @@
 
 #include "conn.h"
 #include "event.h"
+#include "hold.h"
 #include "hook.h"
 #include "net.h"
 #include "netlink.h"
+#include "pace.h"
 #include "policy.h"
 #include "pool.h"
 #include "sysfs.h"
@@ -85,8 +87,13 @@ static int __net_init main_net_init(struct net *net)
 	ka_policy_init(kn);
 	/* Loading calls this for every namespace there is, as modprobe. */
 	if (READ_ONCE(main_loaded))
-		ka_policy_inherit(kn, ka_net(current->nsproxy->net_ns));
-	return 0;
+		err = ka_policy_inherit(kn, ka_net(current->nsproxy->net_ns));
+	if (!err)
+		return 0;
+	ka_policy_exit(kn);
+	ka_watch_exit(kn);
+	ka_stats_exit(kn);
+	return err;
 }
 
 static void __net_exit main_net_pre_exit(struct net *net)
@@ -112,6 +119,15 @@ static struct pernet_operations main_net_ops = {
 	.id		= &ka_net_id,
 	.size		= sizeof(struct ka_net),
 };
+
+/* Nothing is left that could use it. */
+static void main_free(void)
+{
+	/* Tables of rules are freed by call_rcu(). */
+	rcu_barrier();
+	ka_pool_exit();
+	ka_conn_exit();
+}
 
 static int __init main_init(void)
 {
@@ -148,11 +164,11 @@ static int __init main_init(void)
 out_hook:
 	ka_hook_exit();
 	ka_watch_stop();
+	ka_hold_stop();
 out_net:
 	unregister_pernet_subsys(&main_net_ops);
 out_pool:
-	ka_pool_exit();
-	ka_conn_exit();
+	main_free();
 	return err;
 }
 
@@ -162,9 +178,10 @@ static void __exit main_exit(void)
 	ka_netlink_exit();
 	ka_hook_exit();
 	ka_watch_stop();
+	ka_hold_stop();
+	ka_pace_stop();
 	unregister_pernet_subsys(&main_net_ops);
-	ka_pool_exit();
-	ka_conn_exit();
+	main_free();
 }
 
 module_init(main_init);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Which connections are meant: read from a request once, held against sockets
- * many times.
+ * Which connections are meant: read from a request once, held against
+ * connections many times.
  */
 #include <linux/cgroup.h>
 #include <linux/err.h>
@@ -12,13 +12,13 @@
 #include <net/netlink.h>
 #include <net/sock.h>
 
-#include "ident.h"
 #include "match.h"
 
 /* An address's prefix; an IPv4 address is in the first bytes. */
 struct match_prefix {
 	struct in6_addr	addr;
 	u8		bits;
+	bool		given;
 };
 
 /**
@@ -30,6 +30,10 @@ struct match_prefix {
  * @uid: its user in @user_ns, from and to
  * @user_ns: the user namespace that @uid is of; NULL if any user will do
  * @cgroup: the cgroup that its socket was made in or below, or NULL
+ * @path: the name that @cgroup was asked for by
+ * @mark: its socket's mark in the bits of @mark_mask
+ * @mark_mask: 0 if any mark will do
+ * @dir: &enum tcp_keepalive_dir, or -1 if either will do
  * @len: bytes of its addresses, 0 if either will do
  */
 struct ka_match {
@@ -40,6 +44,10 @@ struct ka_match {
 	u32			uid[2];
 	struct user_namespace	*user_ns;
 	struct cgroup		*cgroup;
+	const char		*path;
+	u32			mark;
+	u32			mark_mask;
+	s8			dir;
 	u8			len;
 };
 
@@ -58,6 +66,10 @@ const struct nla_policy ka_match_attrs[TCP_KEEPALIVE_A_MATCH_MAX + 1] = {
 	[TCP_KEEPALIVE_A_MATCH_UID_MAX]		= { .type = NLA_U32 },
 	[TCP_KEEPALIVE_A_MATCH_CGROUP] = { .type = NLA_NUL_STRING,
 					   .len = PATH_MAX - 1 },
+	[TCP_KEEPALIVE_A_MATCH_DIR] =
+		NLA_POLICY_MAX(NLA_U32, TCP_KEEPALIVE_DIR_OUT),
+	[TCP_KEEPALIVE_A_MATCH_MARK]		= { .type = NLA_U32 },
+	[TCP_KEEPALIVE_A_MATCH_MARK_MASK]	= { .type = NLA_U32 },
 };
 
 /* The end of a dump, unlike an ack, names no attribute: the message has to. */
@@ -81,6 +93,15 @@ static int match_len(struct ka_match *m, const struct nlattr *addr,
 	return 0;
 }
 
+/* The first @bits bits of an address of @len bytes; the others are 0. */
+static void match_mask(struct in6_addr *to, const void *from, u8 len, u8 bits)
+{
+	struct in6_addr addr = {};
+
+	memcpy(&addr, from, len);
+	ipv6_addr_prefix(to, &addr, bits);
+}
+
 static int match_prefix(struct ka_match *m, struct match_prefix *p,
 			struct nlattr **tb, int attr,
 			struct netlink_ext_ack *extack)
@@ -94,11 +115,12 @@ static int match_prefix(struct ka_match *m, struct match_prefix *p,
 	err = match_len(m, addr, extack);
 	if (err)
 		return err;
+	p->given = true;
 	p->bits = len ? nla_get_u8(len) : 8 * m->len;
 	if (p->bits > 8 * m->len)
 		return MATCH_REFUSE(extack, len,
 				    "local, remote: the prefix of an IPv4 address has 0 to 32 bits");
-	memcpy(&p->addr, nla_data(addr), m->len);
+	match_mask(&p->addr, nla_data(addr), m->len, p->bits);
 	return 0;
 }
 
@@ -127,10 +149,10 @@ static int match_uid(struct ka_match *m, struct nlattr **tb,
 	return 0;
 }
 
-static int match_cgroup(struct ka_match *m, const struct nlattr *path,
+static int match_cgroup(struct cgroup **cgroup, const struct nlattr *path,
 			struct netlink_ext_ack *extack)
 {
-	struct cgroup *cgroup;
+	struct cgroup *found;
 
 	if (!path)
 		return 0;
@@ -139,14 +161,63 @@ static int match_cgroup(struct ka_match *m, const struct nlattr *path,
 				    "cgroup: sockets have none in this kernel");
 		return -EOPNOTSUPP;
 	}
-	cgroup = cgroup_get_from_path(nla_data(path));
-	if (IS_ERR(cgroup)) {
+	found = cgroup_get_from_path(nla_data(path));
+	if (IS_ERR(found)) {
 		NL_SET_ERR_MSG_ATTR(extack, path,
 				    "cgroup: no such path in the v2 tree");
-		return PTR_ERR(cgroup);
+		return PTR_ERR(found);
 	}
-	m->cgroup = cgroup;
+	*cgroup = found;
 	return 0;
+}
+
+static int match_mark(struct ka_match *m, struct nlattr **tb,
+		      struct netlink_ext_ack *extack)
+{
+	const struct nlattr *mark = tb[TCP_KEEPALIVE_A_MATCH_MARK];
+	const struct nlattr *mask = tb[TCP_KEEPALIVE_A_MATCH_MARK_MASK];
+
+	if (!mark)
+		return mask ? MATCH_REFUSE(extack, mask,
+					   "mark: a mask without its mark") : 0;
+	m->mark = nla_get_u32(mark);
+	m->mark_mask = mask ? nla_get_u32(mask) : U32_MAX;
+	if (!m->mark_mask)
+		return MATCH_REFUSE(extack, mask, "mark: a mask of no bits");
+	if (m->mark & ~m->mark_mask)
+		return MATCH_REFUSE(extack, mark,
+				    "mark: bits outside of its mask");
+	return 0;
+}
+
+static int match_parse(struct ka_match *m, struct nlattr **tb,
+		       struct user_namespace *user_ns,
+		       struct netlink_ext_ack *extack)
+{
+	const struct nlattr *path = tb[TCP_KEEPALIVE_A_MATCH_CGROUP];
+	int err;
+
+	err = match_prefix(m, &m->local, tb, TCP_KEEPALIVE_A_MATCH_LOCAL,
+			   extack) ?:
+	      match_prefix(m, &m->remote, tb, TCP_KEEPALIVE_A_MATCH_REMOTE,
+			   extack);
+	if (err)
+		return err;
+	if (!match_range16(m->lport, tb, TCP_KEEPALIVE_A_MATCH_LPORT_MIN))
+		return MATCH_REFUSE(extack, tb[TCP_KEEPALIVE_A_MATCH_LPORT_MIN],
+				    "lport: the range is empty");
+	if (!match_range16(m->rport, tb, TCP_KEEPALIVE_A_MATCH_RPORT_MIN))
+		return MATCH_REFUSE(extack, tb[TCP_KEEPALIVE_A_MATCH_RPORT_MIN],
+				    "rport: the range is empty");
+	m->dir = tb[TCP_KEEPALIVE_A_MATCH_DIR] ?
+		 nla_get_u32(tb[TCP_KEEPALIVE_A_MATCH_DIR]) : -1;
+	err = match_uid(m, tb, user_ns, extack) ?:
+	      match_mark(m, tb, extack) ?:
+	      match_cgroup(&m->cgroup, path, extack);
+	if (err || !path)
+		return err;
+	m->path = kstrdup(nla_data(path), GFP_KERNEL_ACCOUNT);
+	return m->path ? 0 : -ENOMEM;
 }
 
 /**
@@ -176,31 +247,42 @@ struct ka_match *ka_match_parse(const struct nlattr *nest,
 	m = kzalloc(sizeof(*m), GFP_KERNEL_ACCOUNT);
 	if (!m)
 		return ERR_PTR(-ENOMEM);
-
-	err = match_prefix(m, &m->local, tb, TCP_KEEPALIVE_A_MATCH_LOCAL,
-			   extack) ?:
-	      match_prefix(m, &m->remote, tb, TCP_KEEPALIVE_A_MATCH_REMOTE,
-			   extack);
-	if (!err && !match_range16(m->lport, tb,
-				   TCP_KEEPALIVE_A_MATCH_LPORT_MIN))
-		err = MATCH_REFUSE(extack, tb[TCP_KEEPALIVE_A_MATCH_LPORT_MIN],
-				   "lport: the range is empty");
-	if (!err && !match_range16(m->rport, tb,
-				   TCP_KEEPALIVE_A_MATCH_RPORT_MIN))
-		err = MATCH_REFUSE(extack, tb[TCP_KEEPALIVE_A_MATCH_RPORT_MIN],
-				   "rport: the range is empty");
-	if (!err)
-		err = match_uid(m, tb, user_ns, extack);
-	if (!err)
-		err = match_cgroup(m, tb[TCP_KEEPALIVE_A_MATCH_CGROUP], extack);
+	err = match_parse(m, tb, user_ns, extack);
 	if (!err)
 		return m;
-
 	ka_match_free(m);
 	return ERR_PTR(err);
 }
 
-/* May be given NULL. */
+/**
+ * ka_match_copy - make another one that means the same
+ * @m: the one
+ *
+ * May sleep.
+ *
+ * Return: for ka_match_free(), or NULL for want of memory.
+ */
+struct ka_match *ka_match_copy(const struct ka_match *m)
+{
+	struct ka_match *copy = kmemdup(m, sizeof(*m), GFP_KERNEL_ACCOUNT);
+
+	if (!copy)
+		return NULL;
+	if (m->path) {
+		copy->path = kstrdup(m->path, GFP_KERNEL_ACCOUNT);
+		if (!copy->path) {
+			kfree(copy);
+			return NULL;
+		}
+	}
+	if (copy->user_ns)
+		get_user_ns(copy->user_ns);
+	if (copy->cgroup)
+		cgroup_get(copy->cgroup);
+	return copy;
+}
+
+/* May be given NULL. Does not sleep. */
 void ka_match_free(struct ka_match *m)
 {
 	if (!m)
@@ -209,44 +291,270 @@ void ka_match_free(struct ka_match *m)
 		put_user_ns(m->user_ns);
 	if (m->cgroup)
 		cgroup_put(m->cgroup);
+	kfree(m->path);
 	kfree(m);
 }
 
-static bool match_owner(const struct ka_match *m, const struct sock *sk)
+static int match_put_prefix(struct sk_buff *skb, const struct match_prefix *p,
+			    u8 len, int attr)
+{
+	if (!len)
+		return 0;
+	return nla_put(skb, attr, len, &p->addr) ?:
+	       nla_put_u8(skb, attr + 1, p->bits);
+}
+
+static int match_put_ports(struct sk_buff *skb, const u16 range[2], int attr)
+{
+	if (!range[0] && range[1] == U16_MAX)
+		return 0;
+	return nla_put_u16(skb, attr, range[0]) ?:
+	       nla_put_u16(skb, attr + 1, range[1]);
+}
+
+/**
+ * ka_match_put - put what is meant into a message
+ * @skb: the message
+ * @m: what is meant; what it leaves open is left out
+ *
+ * Return: 0 or -EMSGSIZE.
+ */
+int ka_match_put(struct sk_buff *skb, const struct ka_match *m)
+{
+	u8 local = m->local.given ? m->len : 0;
+	u8 remote = m->remote.given ? m->len : 0;
+
+	return match_put_prefix(skb, &m->local, local,
+				TCP_KEEPALIVE_A_MATCH_LOCAL) ?:
+	       match_put_prefix(skb, &m->remote, remote,
+				TCP_KEEPALIVE_A_MATCH_REMOTE) ?:
+	       match_put_ports(skb, m->lport,
+			       TCP_KEEPALIVE_A_MATCH_LPORT_MIN) ?:
+	       match_put_ports(skb, m->rport,
+			       TCP_KEEPALIVE_A_MATCH_RPORT_MIN) ?:
+	       (m->user_ns ? nla_put_u32(skb, TCP_KEEPALIVE_A_MATCH_UID_MIN,
+					 m->uid[0]) ?:
+			     nla_put_u32(skb, TCP_KEEPALIVE_A_MATCH_UID_MAX,
+					 m->uid[1]) : 0) ?:
+	       (m->path ? nla_put_string(skb, TCP_KEEPALIVE_A_MATCH_CGROUP,
+					 m->path) : 0) ?:
+	       (m->dir >= 0 ? nla_put_u32(skb, TCP_KEEPALIVE_A_MATCH_DIR,
+					  m->dir) : 0) ?:
+	       (m->mark_mask ?
+		nla_put_u32(skb, TCP_KEEPALIVE_A_MATCH_MARK, m->mark) ?:
+		nla_put_u32(skb, TCP_KEEPALIVE_A_MATCH_MARK_MASK,
+			    m->mark_mask) : 0);
+}
+
+/* Has the cgroup that it means been removed? */
+bool ka_match_gone(const struct ka_match *m)
+{
+	return m->cgroup && !(READ_ONCE(m->cgroup->self.flags) & CSS_ONLINE);
+}
+
+/**
+ * ka_match_subject - read what there is to match of a connection
+ * @s: filled in; its cgroup stays for as long as the socket is held
+ * @sk: the socket
+ * @dir: &enum tcp_keepalive_dir, or -1
+ */
+void ka_match_subject(struct ka_subject *s, const struct sock *sk, s8 dir)
+{
+	ka_ident_read(&s->ident, sk);
+#ifdef CONFIG_SOCK_CGROUP_DATA
+	s->cgroup = sock_cgroup_ptr((void *)&sk->sk_cgrp_data);
+#else
+	s->cgroup = NULL;
+#endif
+	s->uid = sk->sk_uid;
+	s->mark = READ_ONCE(sk->sk_mark);
+	s->dir = dir;
+}
+
+/**
+ * ka_match_parse_subject - read a connection that is only spoken of
+ * @s: filled in; the caller puts its cgroup, if there is one
+ * @nest: attributes of &enum tcp_keepalive_a_match, with addresses whole and the
+ *	MIN of what is a range; NULL is a connection that nothing is known of
+ * @user_ns: the user namespace that the uid is of
+ * @extack: told what makes no sense
+ *
+ * May sleep.
+ *
+ * Return: 0 or a negative error.
+ */
+int ka_match_parse_subject(struct ka_subject *s, const struct nlattr *nest,
+			   struct user_namespace *user_ns,
+			   struct netlink_ext_ack *extack)
+{
+	struct ka_match *m = ka_match_parse(nest, user_ns, extack);
+
+	if (IS_ERR(m))
+		return PTR_ERR(m);
+	memset(s, 0, sizeof(*s));
+	s->ident.local = m->local.addr;
+	s->ident.remote = m->remote.addr;
+	s->ident.lport = m->lport[0];
+	s->ident.rport = m->rport[0];
+	s->ident.len = m->len;
+	s->uid = m->user_ns ? make_kuid(m->user_ns, m->uid[0]) : INVALID_UID;
+	s->mark = m->mark;
+	s->dir = m->dir;
+	swap(s->cgroup, m->cgroup);
+	ka_match_free(m);
+	return 0;
+}
+
+/* Done with one that was only spoken of. */
+void ka_match_subject_put(struct ka_subject *s)
+{
+	if (s->cgroup)
+		cgroup_put(s->cgroup);
+}
+
+static bool match_owner(const struct ka_match *m, const struct ka_subject *s)
 {
 	if (m->user_ns) {
-		uid_t uid = from_kuid(m->user_ns, sk->sk_uid);
+		uid_t uid = from_kuid(m->user_ns, s->uid);
 
 		if (uid < m->uid[0] || uid > m->uid[1])
 			return false;
 	}
-#ifdef CONFIG_SOCK_CGROUP_DATA
-	if (m->cgroup) {
-		struct sock_cgroup_data *data = (void *)&sk->sk_cgrp_data;
-
-		if (!cgroup_is_descendant(sock_cgroup_ptr(data), m->cgroup))
-			return false;
-	}
-#endif
-	return true;
+	return !m->cgroup || (s->cgroup && !ka_match_gone(m) &&
+			      cgroup_is_descendant(s->cgroup, m->cgroup));
 }
 
 /**
  * ka_match - is this connection meant?
  * @m: what is meant
- * @sk: its socket, held
- * @id: its identity
+ * @s: the connection
  */
-bool ka_match(const struct ka_match *m, const struct sock *sk,
-	      const struct ka_ident *id)
+bool ka_match(const struct ka_match *m, const struct ka_subject *s)
 {
+	const struct ka_ident *id = &s->ident;
+
 	if (id->lport < m->lport[0] || id->lport > m->lport[1] ||
-	    id->rport < m->rport[0] || id->rport > m->rport[1])
+	    id->rport < m->rport[0] || id->rport > m->rport[1] ||
+	    (m->dir >= 0 && s->dir != m->dir) ||
+	    (s->mark & m->mark_mask) != m->mark)
 		return false;
 	if (m->len &&
 	    (id->len != m->len ||
 	     !ipv6_prefix_equal(&id->local, &m->local.addr, m->local.bits) ||
 	     !ipv6_prefix_equal(&id->remote, &m->remote.addr, m->remote.bits)))
 		return false;
-	return match_owner(m, sk);
+	return match_owner(m, s);
+}
+
+/* The value of an address: one number for both families. */
+static struct ka_match_value match_addr(const struct in6_addr *addr, u8 len)
+{
+	struct ka_match_value value;
+
+	if (len == sizeof(*addr)) {
+		value.v[0] = be64_to_cpup((const __be64 *)&addr->s6_addr32[0]);
+		value.v[1] = be64_to_cpup((const __be64 *)&addr->s6_addr32[2]);
+	} else {
+		/* As in ::ffff:0:0/96, where no IPv6 connection is. */
+		value.v[0] = 0;
+		value.v[1] = 0xffffULL << 32 | ntohl(addr->s6_addr32[0]);
+	}
+	return value;
+}
+
+static bool match_prefix_range(const struct match_prefix *p, u8 len,
+			       struct ka_match_value *from,
+			       struct ka_match_value *to)
+{
+	unsigned int free = 8 * len - p->bits;
+
+	if (!p->given)
+		return false;
+	*from = match_addr(&p->addr, len);
+	*to = *from;
+	if (free >= 64) {
+		to->v[1] = U64_MAX;
+		to->v[0] |= free > 64 ? U64_MAX >> (128 - free) : 0;
+	} else if (free) {
+		to->v[1] |= U64_MAX >> (64 - free);
+	}
+	return true;
+}
+
+static bool match_uid_range(const struct ka_match *m,
+			    struct ka_match_value *from,
+			    struct ka_match_value *to)
+{
+	kuid_t a, b;
+
+	if (!m->user_ns)
+		return false;
+	a = make_kuid(m->user_ns, m->uid[0]);
+	b = make_kuid(m->user_ns, m->uid[1]);
+	/* The users between the ends may be mapped to anywhere. */
+	if (!uid_valid(a) || !uid_valid(b) ||
+	    (m->uid[0] != m->uid[1] && m->user_ns != &init_user_ns))
+		return false;
+	from->v[1] = __kuid_val(a);
+	to->v[1] = __kuid_val(b);
+	return true;
+}
+
+/**
+ * ka_match_range - the values of a key that a match leaves
+ * @m: the match
+ * @key: the key
+ * @from: the first
+ * @to: the last
+ *
+ * Return: false if the key does not bound it.
+ */
+bool ka_match_range(const struct ka_match *m, enum ka_match_key key,
+		    struct ka_match_value *from, struct ka_match_value *to)
+{
+	const u16 *port = key == KA_MATCH_RPORT ? m->rport : m->lport;
+
+	from->v[0] = 0;
+	to->v[0] = 0;
+	switch (key) {
+	case KA_MATCH_RPORT:
+	case KA_MATCH_LPORT:
+		from->v[1] = port[0];
+		to->v[1] = port[1];
+		return port[0] || port[1] != U16_MAX;
+	case KA_MATCH_REMOTE:
+		return match_prefix_range(&m->remote, m->len, from, to);
+	case KA_MATCH_LOCAL:
+		return match_prefix_range(&m->local, m->len, from, to);
+	default:
+		return match_uid_range(m, from, to);
+	}
+}
+
+/**
+ * ka_match_value - the value of a connection's key
+ * @s: the connection
+ * @key: the key
+ * @value: filled in
+ */
+void ka_match_value(const struct ka_subject *s, enum ka_match_key key,
+		    struct ka_match_value *value)
+{
+	value->v[0] = 0;
+	switch (key) {
+	case KA_MATCH_RPORT:
+		value->v[1] = s->ident.rport;
+		break;
+	case KA_MATCH_LPORT:
+		value->v[1] = s->ident.lport;
+		break;
+	case KA_MATCH_REMOTE:
+		*value = match_addr(&s->ident.remote, s->ident.len);
+		break;
+	case KA_MATCH_LOCAL:
+		*value = match_addr(&s->ident.local, s->ident.len);
+		break;
+	default:
+		value->v[1] = __kuid_val(s->uid);
+	}
 }

@@ -13,6 +13,7 @@
 #include <net/netns/generic.h>
 
 #include "policy.h"
+#include "rule.h"
 #include "stats.h"
 
 /**
@@ -20,14 +21,18 @@
  * @net: the namespace
  * @going: the namespace or the module is leaving, hooks stay out; set before
  *	a grace period, after which no hook is inside
- * @enforce: see &struct ka_policy; written by ka_enforce_set() under
- *	@policy_lock, read by anyone
- * @inherit: likewise
+ * @enforces: it has a policy that enforces, or rules; written under
+ *	@policy_lock, read by anyone, as the next two are
+ * @holds: it has rules with bounds or that override
+ * @enforce: see &struct ka_policy
+ * @rules: see &struct ka_rules; NULL for none; likewise, read under RCU
+ * @inherit: see &struct ka_policy
  * @records: records of this namespace's connections, lasting or not; what
  *	precedes it and itself is what opening and closing a connection reads
- * @policy_lock: serialises the policy's writers, and its events
+ * @policy_lock: serialises the writers of policy and rules, and their events
  * @sysctl: what was found in and put into the sysctls; under @policy_lock
- * @policy_seq: number of the last policy event; under @policy_lock
+ * @policy_seq: number of the last event of policy or rules; under @policy_lock
+ * @rules_seq: tables of rules that there have been; likewise
  * @stats: per-CPU counters
  * @mib_base: TcpExtTCPKeepAlive less the probes seen, when counting began;
  *	constant after ka_stats_start()
@@ -49,13 +54,17 @@
 struct ka_net {
 	struct net		*net;
 	bool			going;
+	bool			enforces;
+	bool			holds;
 	bool			enforce;
+	struct ka_rules __rcu	*rules;
 	bool			inherit;
 	atomic_t		records;
 
 	struct mutex		policy_lock;
 	struct ka_sysctl	sysctl[KA_NSYSCTLS];
 	u32			policy_seq;
+	u32			rules_seq;
 
 	struct ka_stats __percpu *stats;
 	unsigned long		mib_base;

@@ -8,6 +8,7 @@
 #include <linux/tcp_keepalive.h>
 
 #include "event.h"
+#include "match.h"
 #include "net.h"
 #include "netlink.h"
 
@@ -24,7 +25,8 @@ static const struct nla_policy no_attrs[] = {
 		.reject_message = "this command takes no attributes" },
 };
 
-static const struct nla_policy policy_attrs[] = {
+const struct nla_policy
+	ka_netlink_policy_attrs[TCP_KEEPALIVE_A_POLICY_INHERIT + 1] = {
 	[TCP_KEEPALIVE_A_POLICY_TIME] =
 		NLA_POLICY_RANGE(NLA_S32, 1, TCP_KEEPALIVE_TIME_MAX),
 	[TCP_KEEPALIVE_A_POLICY_INTVL] =
@@ -33,6 +35,15 @@ static const struct nla_policy policy_attrs[] = {
 		NLA_POLICY_RANGE(NLA_U32, 1, TCP_KEEPALIVE_PROBES_MAX),
 	[TCP_KEEPALIVE_A_POLICY_ENFORCE] = NLA_POLICY_MAX(NLA_U8, 1),
 	[TCP_KEEPALIVE_A_POLICY_INHERIT] = NLA_POLICY_MAX(NLA_U8, 1),
+};
+
+static const struct nla_policy rule_pref_attrs[] = {
+	[TCP_KEEPALIVE_A_RULE_PREF] =
+		NLA_POLICY_RANGE(NLA_U32, 1, TCP_KEEPALIVE_PREF_MAX),
+};
+
+static const struct nla_policy rule_match_attrs[] = {
+	[TCP_KEEPALIVE_A_RULE_MATCH] = NLA_POLICY_NESTED(ka_match_attrs),
 };
 
 static const int policy_attr[KA_NPOLICY] = {
@@ -61,8 +72,8 @@ static int policy_put(struct sk_buff *skb, const struct ka_net *kn,
 }
 
 /* Made before anything is changed: what is refused has changed nothing. */
-static struct sk_buff *reply_new(struct genl_info *info, size_t size,
-				 void **hdr)
+struct sk_buff *ka_netlink_reply_new(struct genl_info *info, size_t size,
+				     void **hdr)
 {
 	struct sk_buff *skb = genlmsg_new(size, GFP_KERNEL);
 
@@ -76,8 +87,8 @@ static struct sk_buff *reply_new(struct genl_info *info, size_t size,
 	return NULL;
 }
 
-static int reply_send(struct genl_info *info, struct sk_buff *skb, void *hdr,
-		      int err)
+int ka_netlink_reply_send(struct genl_info *info, struct sk_buff *skb,
+			  void *hdr, int err)
 {
 	if (err) {
 		nlmsg_free(skb);
@@ -88,7 +99,7 @@ static int reply_send(struct genl_info *info, struct sk_buff *skb, void *hdr,
 }
 
 /* Collect the fields that a request gives. */
-static void policy_parse(struct nlattr **a, struct ka_policy *p)
+void ka_netlink_policy_parse(struct nlattr **a, struct ka_policy *p)
 {
 	int i;
 
@@ -114,11 +125,11 @@ static int policy_reply(struct genl_info *info, struct ka_policy *p,
 	void *hdr;
 	int err;
 
-	skb = reply_new(info, NLMSG_DEFAULT_SIZE, &hdr);
+	skb = ka_netlink_reply_new(info, NLMSG_DEFAULT_SIZE, &hdr);
 	if (!skb)
 		return -ENOMEM;
 	fn(kn, p);
-	err = reply_send(info, skb, hdr, policy_put(skb, kn, p));
+	err = ka_netlink_reply_send(info, skb, hdr, policy_put(skb, kn, p));
 	/* What is changed is changed, be the asker's buffer full or not. */
 	return fn == ka_policy_get ? err : 0;
 }
@@ -134,7 +145,7 @@ static int policy_set(struct sk_buff *skb, struct genl_info *info)
 {
 	struct ka_policy p;
 
-	policy_parse(info->attrs, &p);
+	ka_netlink_policy_parse(info->attrs, &p);
 	if (!p.given) {
 		NL_SET_ERR_MSG(info->extack,
 			       "give one or more of time, intvl, probes, enforce, inherit");
@@ -199,7 +210,7 @@ static int stats_get(struct sk_buff *skb, struct genl_info *info)
 	void *hdr;
 	int err, i;
 
-	skb = reply_new(info, STATS_SIZE, &hdr);
+	skb = ka_netlink_reply_new(info, STATS_SIZE, &hdr);
 	if (!skb)
 		return -ENOMEM;
 	ka_stats_read(kn, v);
@@ -211,7 +222,7 @@ static int stats_get(struct sk_buff *skb, struct genl_info *info)
 					v[i], TCP_KEEPALIVE_A_STATS_PAD);
 	for (i = 0; !err && i < KA_NHISTS; i++)
 		err = hist_put(skb, kn, i);
-	return reply_send(info, skb, hdr, err);
+	return ka_netlink_reply_send(info, skb, hdr, err);
 }
 
 static const struct genl_ops ops[] = {
@@ -223,8 +234,8 @@ static const struct genl_ops ops[] = {
 	}, {
 		.cmd		= TCP_KEEPALIVE_CMD_POLICY_SET,
 		.doit		= policy_set,
-		.policy		= policy_attrs,
-		.maxattr	= ARRAY_SIZE(policy_attrs) - 1,
+		.policy		= ka_netlink_policy_attrs,
+		.maxattr	= ARRAY_SIZE(ka_netlink_policy_attrs) - 1,
 		.flags		= GENL_UNS_ADMIN_PERM,
 	}, {
 		.cmd		= TCP_KEEPALIVE_CMD_POLICY_RESET,
@@ -242,7 +253,54 @@ static const struct genl_ops ops[] = {
 		.dumpit		= ka_netlink_conn_dump,
 		.done		= ka_netlink_conn_done,
 		.policy		= ka_netlink_conn_attrs,
-		.maxattr	= TCP_KEEPALIVE_A_CONN_MAX,
+		.maxattr	= ARRAY_SIZE(ka_netlink_conn_attrs) - 1,
+	}, {
+		.cmd		= TCP_KEEPALIVE_CMD_RULE_GET,
+		.dumpit		= ka_netlink_rule_dump,
+		.policy		= no_attrs,
+		.maxattr	= ARRAY_SIZE(no_attrs) - 1,
+	}, {
+		.cmd		= TCP_KEEPALIVE_CMD_RULE_ADD,
+		.doit		= ka_netlink_rule_add,
+		.policy		= ka_netlink_rule_attrs,
+		.maxattr	= ARRAY_SIZE(ka_netlink_rule_attrs) - 1,
+		.flags		= GENL_UNS_ADMIN_PERM,
+	}, {
+		.cmd		= TCP_KEEPALIVE_CMD_RULE_REPLACE,
+		.doit		= ka_netlink_rule_replace,
+		.policy		= ka_netlink_rule_attrs,
+		.maxattr	= ARRAY_SIZE(ka_netlink_rule_attrs) - 1,
+		.flags		= GENL_UNS_ADMIN_PERM,
+	}, {
+		.cmd		= TCP_KEEPALIVE_CMD_RULE_DEL,
+		.doit		= ka_netlink_rule_del,
+		.policy		= rule_pref_attrs,
+		.maxattr	= ARRAY_SIZE(rule_pref_attrs) - 1,
+		.flags		= GENL_UNS_ADMIN_PERM,
+	}, {
+		.cmd		= TCP_KEEPALIVE_CMD_RULE_FLUSH,
+		.doit		= ka_netlink_rule_flush,
+		.policy		= no_attrs,
+		.maxattr	= ARRAY_SIZE(no_attrs) - 1,
+		.flags		= GENL_UNS_ADMIN_PERM,
+	}, {
+		.cmd		= TCP_KEEPALIVE_CMD_RULE_TEST,
+		.doit		= ka_netlink_rule_test,
+		.policy		= rule_match_attrs,
+		.maxattr	= ARRAY_SIZE(rule_match_attrs) - 1,
+	}, {
+		.cmd		= TCP_KEEPALIVE_CMD_RESTORE,
+		.doit		= ka_netlink_restore,
+		.policy		= ka_netlink_restore_attrs,
+		.maxattr	= ARRAY_SIZE(ka_netlink_restore_attrs) - 1,
+		.flags		= GENL_UNS_ADMIN_PERM,
+	}, {
+		.cmd		= TCP_KEEPALIVE_CMD_APPLY,
+		.dumpit		= ka_netlink_apply_dump,
+		.done		= ka_netlink_apply_done,
+		.policy		= ka_netlink_apply_attrs,
+		.maxattr	= ARRAY_SIZE(ka_netlink_apply_attrs) - 1,
+		.flags		= GENL_UNS_ADMIN_PERM,
 	},
 };
 
@@ -259,41 +317,70 @@ struct genl_family ka_netlink_family __ro_after_init = {
 };
 
 /**
+ * ka_netlink_policy_event - begin an event of the group "policy"
+ * @kn: the namespace
+ * @size: room that it takes
+ * @cmd: what it is
+ * @hdr: for ka_netlink_policy_send()
+ *
+ * Under policy_lock, so that events leave in order.
+ *
+ * Return: the message; NULL if nobody listens, or for want of memory, which shows
+ * as a gap in the numbers.
+ */
+struct sk_buff *ka_netlink_policy_event(struct ka_net *kn, size_t size, u8 cmd,
+					void **hdr)
+{
+	struct sk_buff *skb;
+
+	/* sysfs is there before the family and goes before it. */
+	if (!READ_ONCE(netlink_open) ||
+	    !genl_has_listeners(&ka_netlink_family, kn->net, KA_NETLINK_POLICY))
+		return NULL;
+	skb = genlmsg_new(size, GFP_KERNEL);
+	if (!skb)
+		return NULL;
+	*hdr = genlmsg_put(skb, 0, 0, &ka_netlink_family, 0, cmd);
+	if (*hdr)
+		return skb;
+	nlmsg_free(skb);
+	return NULL;
+}
+
+/* Send an event; it is taken over. */
+void ka_netlink_policy_send(struct ka_net *kn, struct sk_buff *skb, void *hdr)
+{
+	genlmsg_end(skb, hdr);
+	genlmsg_multicast_netns(&ka_netlink_family, kn->net, skb, 0,
+				KA_NETLINK_POLICY, GFP_KERNEL);
+}
+
+/**
  * ka_netlink_policy_changed - tell the listeners of a policy that it changed
  * @kn: the namespace
  * @p: the policy now
  * @seq: the event's number
  *
- * Under policy_lock, so that events leave in order. Failing to tell somebody
- * shows as a gap in the numbers.
+ * Under policy_lock.
  */
 void ka_netlink_policy_changed(struct ka_net *kn, const struct ka_policy *p,
 			       u32 seq)
 {
 	struct sk_buff *skb;
 	void *hdr;
-	u64 now;
 
-	/* sysfs is there before the family and goes before it. */
-	if (!READ_ONCE(netlink_open) ||
-	    !genl_has_listeners(&ka_netlink_family, kn->net, KA_NETLINK_POLICY))
-		return;
-	skb = genlmsg_new(NLMSG_DEFAULT_SIZE, GFP_KERNEL);
+	skb = ka_netlink_policy_event(kn, NLMSG_DEFAULT_SIZE,
+				      TCP_KEEPALIVE_CMD_POLICY_NTF, &hdr);
 	if (!skb)
 		return;
-	hdr = genlmsg_put(skb, 0, 0, &ka_netlink_family, 0,
-			  TCP_KEEPALIVE_CMD_POLICY_NTF);
-	now = ktime_get_real_ns();
-	if (!hdr || policy_put(skb, kn, p) ||
+	if (policy_put(skb, kn, p) ||
 	    nla_put_u32(skb, TCP_KEEPALIVE_A_POLICY_SEQ, seq) ||
-	    nla_put_u64_64bit(skb, TCP_KEEPALIVE_A_POLICY_AT, now,
-			      TCP_KEEPALIVE_A_POLICY_PAD)) {
+	    nla_put_u64_64bit(skb, TCP_KEEPALIVE_A_POLICY_AT,
+			      ktime_get_real_ns(),
+			      TCP_KEEPALIVE_A_POLICY_PAD))
 		nlmsg_free(skb);
-		return;
-	}
-	genlmsg_end(skb, hdr);
-	genlmsg_multicast_netns(&ka_netlink_family, kn->net, skb, 0,
-				KA_NETLINK_POLICY, GFP_KERNEL);
+	else
+		ka_netlink_policy_send(kn, skb, hdr);
 }
 
 int ka_netlink_init(void)

@@ -15,6 +15,7 @@
 #include "compat/genetlink.h"
 #include "compat/timer.h"
 #include "conn.h"
+#include "enforce.h"
 #include "ident.h"
 #include "match.h"
 #include "net.h"
@@ -48,7 +49,6 @@ struct conn_dump {
 
 /* What there is to tell about a connection. */
 struct conn_info {
-	struct ka_ident	ident;
 	bool		keepalive;
 	u8		state;
 	u8		status;
@@ -62,6 +62,7 @@ struct conn_info {
 	u32		lost;
 	u32		rtt_us;
 	u32		rtt_min_us;
+	u16		rule;
 };
 
 /* What only the record knows; it may be freed once RCU's section ends. */
@@ -131,16 +132,40 @@ static bool conn_wanted(const struct conn_dump *dump,
 	       (info->heard && info->idle / HZ >= dump->idle_min);
 }
 
+/* The rule that matches it now, if there are any at all. */
+static void conn_read_rule(struct conn_info *info, struct ka_net *kn,
+			   const struct sock *sk, struct ka_subject *subject)
+{
+	const struct ka_rules *rules;
+	const struct ka_rule *r;
+
+	rcu_read_lock();
+	rules = rcu_dereference(kn->rules);
+	if (rules) {
+		subject->dir = ka_enforce_dir(sk);
+		r = ka_rules_decide(rules, subject);
+		info->rule = r ? r->pref : 0;
+	}
+	rcu_read_unlock();
+}
+
+static u32 conn_source(const struct sock *sk)
+{
+	if (!ka_enforce_value(sk, KA_TIME))
+		return TCP_KEEPALIVE_SOURCE_NETNS;
+	return ka_enforce_ours(sk, KA_TIME) ? TCP_KEEPALIVE_SOURCE_RULE :
+					      TCP_KEEPALIVE_SOURCE_PROGRAM;
+}
+
 static int conn_put(struct sk_buff *skb, const struct conn_info *info,
-		    const struct sock *sk, struct user_namespace *user_ns)
+		    const struct ka_subject *subject, const struct sock *sk,
+		    struct user_namespace *user_ns)
 {
 	const struct tcp_sock *tp = tcp_sk(sk);
-	u8 source = READ_ONCE(tp->keepalive_time) ?
-		    TCP_KEEPALIVE_SOURCE_PROGRAM : TCP_KEEPALIVE_SOURCE_NETNS;
 
 	return nla_put_u32(skb, TCP_KEEPALIVE_A_CONN_NETNS_INO,
 			   sock_net(sk)->ns.inum) ||
-	       ka_ident_put(skb, &info->ident, TCP_KEEPALIVE_A_CONN_LOCAL) ||
+	       ka_ident_put(skb, &subject->ident, TCP_KEEPALIVE_A_CONN_LOCAL) ||
 	       nla_put_u32(skb, TCP_KEEPALIVE_A_CONN_STATE, info->state) ||
 	       nla_put_u32(skb, TCP_KEEPALIVE_A_CONN_STATUS, info->status) ||
 	       nla_put_u8(skb, TCP_KEEPALIVE_A_CONN_KEEPALIVE,
@@ -151,7 +176,7 @@ static int conn_put(struct sk_buff *skb, const struct conn_info *info,
 			   keepalive_intvl_when(tp) / HZ) ||
 	       nla_put_u32(skb, TCP_KEEPALIVE_A_CONN_PROBES,
 			   keepalive_probes(tp)) ||
-	       nla_put_u32(skb, TCP_KEEPALIVE_A_CONN_SOURCE, source) ||
+	       nla_put_u32(skb, TCP_KEEPALIVE_A_CONN_SOURCE, conn_source(sk)) ||
 	       nla_put_u32(skb, TCP_KEEPALIVE_A_CONN_USER_TIMEOUT_MS,
 			   READ_ONCE(inet_csk(sk)->icsk_user_timeout)) ||
 	       (info->heard &&
@@ -174,7 +199,9 @@ static int conn_put(struct sk_buff *skb, const struct conn_info *info,
 	       nla_put_u32(skb, TCP_KEEPALIVE_A_CONN_UID,
 			   from_kuid_munged(user_ns, sk->sk_uid)) ||
 	       nla_put_u32(skb, TCP_KEEPALIVE_A_CONN_INODE,
-			   ka_ident_inode(sk));
+			   ka_ident_inode(sk)) ||
+	       (info->rule &&
+		nla_put_u32(skb, TCP_KEEPALIVE_A_CONN_RULE, info->rule));
 }
 
 /* Append the connection if it is wanted. -EMSGSIZE: there is no room. */
@@ -183,22 +210,25 @@ static int conn_fill(struct sk_buff *skb, struct netlink_callback *cb,
 {
 	const struct conn_dump *dump = (void *)cb->ctx;
 	const struct sock *asker = NETLINK_CB(cb->skb).sk;
+	struct ka_net *kn = ka_net(sock_net(sk));
 	struct conn_info info = {};
+	struct ka_subject subject;
 	void *hdr;
 
-	ka_ident_read(&info.ident, sk);
+	ka_match_subject(&subject, sk, -1);
 	/* It may have been closed since it was found. */
-	if (!ka_walk_wants(sk) || !ka_match(dump->match, sk, &info.ident))
+	if (!ka_walk_wants(sk) || !ka_match(dump->match, &subject))
 		return 0;
-	conn_read(&info, ka_net(sock_net(sk)), sk);
+	conn_read(&info, kn, sk);
 	if (!conn_wanted(dump, &info))
 		return 0;
+	conn_read_rule(&info, kn, sk, &subject);
 	hdr = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq,
 			  &ka_netlink_family, NLM_F_MULTI,
 			  TCP_KEEPALIVE_CMD_CONN_GET);
 	if (!hdr)
 		return -EMSGSIZE;
-	if (conn_put(skb, &info, sk, sk_user_ns((void *)asker))) {
+	if (conn_put(skb, &info, &subject, sk, sk_user_ns(asker))) {
 		genlmsg_cancel(skb, hdr);
 		return -EMSGSIZE;
 	}

@@ -12,6 +12,7 @@
 #include "net.h"
 #include "netlink.h"
 #include "policy.h"
+#include "ruleset.h"
 
 /* The largest value that a policy accepts; the smallest is 1, of a switch 0. */
 int ka_policy_max(enum ka_policy_field field)
@@ -92,7 +93,8 @@ static void policy_put(struct ka_net *kn, enum ka_policy_field field, int v)
 
 	switch (field) {
 	case KA_POLICY_ENFORCE:
-		ka_enforce_set(kn, v);
+		WRITE_ONCE(kn->enforce, v);
+		ka_enforce_changed(kn);
 		return;
 	case KA_POLICY_INHERIT:
 		WRITE_ONCE(kn->inherit, v);
@@ -107,20 +109,27 @@ static void policy_put(struct ka_net *kn, enum ka_policy_field field, int v)
 	}
 }
 
-/* Under policy_lock: what somebody else wrote after the module stays. */
-static void policy_put_back(struct ka_net *kn)
+/*
+ * Put back the fields of a mask; under policy_lock. What somebody else wrote
+ * after the module stays.
+ */
+static void policy_put_back(struct ka_net *kn, unsigned int fields)
 {
 	int i;
 
 	for (i = 0; i < KA_NSYSCTLS; i++) {
 		struct ka_sysctl *s = &kn->sysctl[i];
 
+		if (!(fields & BIT(i)))
+			continue;
 		if (s->held)
 			policy_swap_back(kn, i, s->put, s->found);
 		s->held = false;
 	}
-	ka_enforce_set(kn, false);
-	WRITE_ONCE(kn->inherit, false);
+	if (fields & BIT(KA_POLICY_ENFORCE))
+		policy_put(kn, KA_POLICY_ENFORCE, false);
+	if (fields & BIT(KA_POLICY_INHERIT))
+		policy_put(kn, KA_POLICY_INHERIT, false);
 }
 
 /**
@@ -183,9 +192,30 @@ void ka_policy_reset(struct ka_net *kn, struct ka_policy *p)
 
 	mutex_lock(&kn->policy_lock);
 	ka_policy_get(kn, &was);
-	policy_put_back(kn);
+	policy_put_back(kn, ~0U);
 	policy_changed(kn, &was, p);
 	mutex_unlock(&kn->policy_lock);
+}
+
+/**
+ * ka_policy_restore - set some fields and put back the others
+ * @kn: the namespace; its policy_lock is held
+ * @p: the fields, held against ka_policy_allows() by the caller; on return the
+ *	policy that results
+ *
+ * May sleep. Listeners are told if anything changed.
+ */
+void ka_policy_restore(struct ka_net *kn, struct ka_policy *p)
+{
+	struct ka_policy was;
+	int i;
+
+	ka_policy_get(kn, &was);
+	policy_put_back(kn, ~p->given);
+	for (i = 0; i < KA_NPOLICY; i++)
+		if (p->given & BIT(i))
+			policy_put(kn, i, p->v[i]);
+	policy_changed(kn, &was, p);
 }
 
 void ka_policy_init(struct ka_net *kn)
@@ -194,13 +224,15 @@ void ka_policy_init(struct ka_net *kn)
 }
 
 /**
- * ka_policy_inherit - start a new namespace with its maker's policy
+ * ka_policy_inherit - start a new namespace with its maker's policy and rules
  * @kn: the new namespace, which nobody else knows yet
  * @from: the maker's
  *
  * May sleep. Does nothing unless @from's policy says inherit.
+ *
+ * Return: 0 or -ENOMEM.
  */
-void ka_policy_inherit(struct ka_net *kn, struct ka_net *from)
+int ka_policy_inherit(struct ka_net *kn, struct ka_net *from)
 {
 	struct ka_policy p;
 	int i;
@@ -210,15 +242,17 @@ void ka_policy_inherit(struct ka_net *kn, struct ka_net *from)
 	mutex_unlock(&from->policy_lock);
 
 	if (!p.v[KA_POLICY_INHERIT])
-		return;
+		return 0;
 	for (i = 0; i < KA_NPOLICY; i++)
 		policy_put(kn, i, p.v[i]);
+	return ka_ruleset_inherit(kn, from);
 }
 
 void ka_policy_exit(struct ka_net *kn)
 {
 	mutex_lock(&kn->policy_lock);
-	policy_put_back(kn);
+	policy_put_back(kn, ~0U);
 	mutex_unlock(&kn->policy_lock);
+	ka_ruleset_exit(kn);
 	mutex_destroy(&kn->policy_lock);
 }

@@ -44,10 +44,11 @@ bool ka_policy_allows(enum ka_policy_field field, int v);
 int ka_policy_max(enum ka_policy_field field);
 
 void ka_policy_init(struct ka_net *kn);
-void ka_policy_inherit(struct ka_net *kn, struct ka_net *from);
+int ka_policy_inherit(struct ka_net *kn, struct ka_net *from);
 void ka_policy_exit(struct ka_net *kn);
 void ka_policy_get(struct ka_net *kn, struct ka_policy *p);
 void ka_policy_set(struct ka_net *kn, struct ka_policy *p);
 void ka_policy_reset(struct ka_net *kn, struct ka_policy *p);
+void ka_policy_restore(struct ka_net *kn, struct ka_policy *p);
 
 #endif

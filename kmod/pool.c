@@ -58,7 +58,7 @@ static void *pool_take(void)
 /**
  * ka_pool_get - get an object
  *
- * BHs are off.
+ * BHs or interrupts are off.
  *
  * Return: KA_POOL_SIZE bytes of zeros, for kfree(), or NULL.
  */

@@ -31,6 +31,14 @@ void ka_stats_add(struct ka_net *kn, enum ka_stat stat, unsigned int n)
 	u64_stats_update_end(&s->syncp);
 }
 
+/* The same from a process, with BHs on. */
+void ka_stats_add_bh(struct ka_net *kn, enum ka_stat stat, unsigned int n)
+{
+	local_bh_disable();
+	ka_stats_add(kn, stat, n);
+	local_bh_enable();
+}
+
 /**
  * ka_stats_sample - count a value in a histogram
  * @kn: the namespace

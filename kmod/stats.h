@@ -73,6 +73,7 @@ int ka_stats_init(struct ka_net *kn);
 void ka_stats_exit(struct ka_net *kn);
 int ka_stats_start(void);
 void ka_stats_add(struct ka_net *kn, enum ka_stat stat, unsigned int n);
+void ka_stats_add_bh(struct ka_net *kn, enum ka_stat stat, unsigned int n);
 void ka_stats_sample(struct ka_net *kn, enum ka_hist hist, u64 value);
 void ka_stats_read(struct ka_net *kn, u64 v[KA_NSTATS]);
 void ka_stats_hist(struct ka_net *kn, enum ka_hist hist,

@@ -25,6 +25,13 @@
 #define TCP_KEEPALIVE_INTVL_MAX		32767
 #define TCP_KEEPALIVE_PROBES_MAX	127
 
+/* Rules of a namespace, and the numbers that order them. */
+#define TCP_KEEPALIVE_RULES_MAX		1024
+#define TCP_KEEPALIVE_PREF_MAX		32767
+
+/* The longest time that an APPLY spreads first probes over. */
+#define TCP_KEEPALIVE_SPREAD_MS_MAX	600000
+
 /**
  * enum tcp_keepalive_status - does keepalive watch a connection?
  * @TCP_KEEPALIVE_STATUS_ALIVE: it does, and no probe is unanswered
@@ -41,10 +48,34 @@ enum tcp_keepalive_status {
  * enum tcp_keepalive_source - where a connection's idle time comes from
  * @TCP_KEEPALIVE_SOURCE_NETNS: the namespace's policy; it follows that one
  * @TCP_KEEPALIVE_SOURCE_PROGRAM: the program's own TCP_KEEPIDLE
+ * @TCP_KEEPALIVE_SOURCE_RULE: a rule
  */
 enum tcp_keepalive_source {
 	TCP_KEEPALIVE_SOURCE_NETNS,
 	TCP_KEEPALIVE_SOURCE_PROGRAM,
+	TCP_KEEPALIVE_SOURCE_RULE,
+};
+
+/**
+ * enum tcp_keepalive_dir - who opened a connection
+ * @TCP_KEEPALIVE_DIR_IN: the peer
+ * @TCP_KEEPALIVE_DIR_OUT: a program of this namespace
+ */
+enum tcp_keepalive_dir {
+	TCP_KEEPALIVE_DIR_IN,
+	TCP_KEEPALIVE_DIR_OUT,
+};
+
+/**
+ * enum tcp_keepalive_action - what a rule does about keepalive
+ * @TCP_KEEPALIVE_ACTION_OFF: turns it off
+ * @TCP_KEEPALIVE_ACTION_ON: turns it on
+ * @TCP_KEEPALIVE_ACTION_LEAVE: leaves it to the program, whatever the policy
+ */
+enum tcp_keepalive_action {
+	TCP_KEEPALIVE_ACTION_OFF,
+	TCP_KEEPALIVE_ACTION_ON,
+	TCP_KEEPALIVE_ACTION_LEAVE,
 };
 
 /**
@@ -87,7 +118,34 @@ enum tcp_keepalive_event {
  *	for which all holds that the request gives of MATCH, STATUS and IDLE_MIN.
  *	One that lives throughout the dump is in it exactly once
  * @TCP_KEEPALIVE_CMD_EVENT_NTF: something happened to a connection; sent to the
- *	group "events", with all of &enum tcp_keepalive_a_event
+ *	group "events", with all of &enum tcp_keepalive_a_event * @TCP_KEEPALIVE_CMD_RULE_GET: a dump of the namespace's rules by rising PREF, a
+ *	message of &enum tcp_keepalive_a_rule each. Rules that change meanwhile make
+ *	it one with NLM_F_DUMP_INTR
+ * @TCP_KEEPALIVE_CMD_RULE_ADD: add a rule; without PREF it gets the highest in use
+ *	+ 10, or 10. The reply is the rule. EEXIST for a PREF in use, ENOSPC for a
+ *	rule beyond TCP_KEEPALIVE_RULES_MAX, ERANGE where no PREF is left, EINVAL
+ *	for a rule that does nothing or makes no sense
+ * @TCP_KEEPALIVE_CMD_RULE_REPLACE: put a rule in the place of the one with its
+ *	PREF, or where there is none. The reply is the rule
+ * @TCP_KEEPALIVE_CMD_RULE_DEL: remove the rule with that PREF; the reply is the
+ *	rule as it was. ENOENT if there is none
+ * @TCP_KEEPALIVE_CMD_RULE_FLUSH: remove all rules
+ * @TCP_KEEPALIVE_CMD_RULE_TEST: ask which rule decides about a connection, and
+ *	what it would have if its program had set nothing. The connection is a
+ *	MATCH with its addresses whole, LPORT_MIN, RPORT_MIN and UID_MIN its ports
+ *	and user; a rule that asks for what is not given does not match. The reply
+ *	has PREF if a rule decides, KEEPALIVE (ON or OFF), TIME, INTVL, PROBES and
+ *	USER_TIMEOUT_MS
+ * @TCP_KEEPALIVE_CMD_RULE_NTF: a rule came or, with REMOVED, went; sent to the
+ *	group "policy", numbered together with POLICY_NTF
+ * @TCP_KEEPALIVE_CMD_RESTORE: set policy and rules at once, or nothing; the
+ *	attributes are those of &enum tcp_keepalive_a_restore. What is refused is
+ *	named by its offset
+ * @TCP_KEEPALIVE_CMD_APPLY: a dump (NLM_F_DUMP) that gives the existing
+ *	connections what rules and policy say now, and re-arms their timers less
+ *	the time that they have been idle. Each message has what has been done
+ *	since the one before: add them up. Who stops reading stops it. Needs the
+ *	privilege for a dry run as well
  */
 enum tcp_keepalive_cmd {
 	TCP_KEEPALIVE_CMD_POLICY_GET = 1,
@@ -97,6 +155,15 @@ enum tcp_keepalive_cmd {
 	TCP_KEEPALIVE_CMD_STATS_GET,
 	TCP_KEEPALIVE_CMD_CONN_GET,
 	TCP_KEEPALIVE_CMD_EVENT_NTF,
+	TCP_KEEPALIVE_CMD_RULE_GET,
+	TCP_KEEPALIVE_CMD_RULE_ADD,
+	TCP_KEEPALIVE_CMD_RULE_REPLACE,
+	TCP_KEEPALIVE_CMD_RULE_DEL,
+	TCP_KEEPALIVE_CMD_RULE_FLUSH,
+	TCP_KEEPALIVE_CMD_RULE_TEST,
+	TCP_KEEPALIVE_CMD_RULE_NTF,
+	TCP_KEEPALIVE_CMD_RESTORE,
+	TCP_KEEPALIVE_CMD_APPLY,
 
 	/* private: */
 	__TCP_KEEPALIVE_CMD_MAX,
@@ -265,6 +332,10 @@ enum tcp_keepalive_a_bucket {
  * @TCP_KEEPALIVE_A_MATCH_CGROUP: string, path of a cgroup of the v2 tree, as in
  *	/proc/PID/cgroup of the asker: the socket was made in it or in one below.
  *	ENOENT if there is none, ENOTDIR for what is no directory there
+ * @TCP_KEEPALIVE_A_MATCH_DIR: u32, &enum tcp_keepalive_dir; in rules
+ * @TCP_KEEPALIVE_A_MATCH_MARK: u32, the socket's mark (SO_MARK), in the bits of
+ *	MARK_MASK; in rules
+ * @TCP_KEEPALIVE_A_MATCH_MARK_MASK: u32, all bits if absent; in rules
  *
  * EINVAL for addresses of two families, a length without its address, and a
  * range that is empty.
@@ -281,6 +352,9 @@ enum tcp_keepalive_a_match {
 	TCP_KEEPALIVE_A_MATCH_UID_MIN,
 	TCP_KEEPALIVE_A_MATCH_UID_MAX,
 	TCP_KEEPALIVE_A_MATCH_CGROUP,
+	TCP_KEEPALIVE_A_MATCH_DIR,
+	TCP_KEEPALIVE_A_MATCH_MARK,
+	TCP_KEEPALIVE_A_MATCH_MARK_MASK,
 
 	/* private: */
 	__TCP_KEEPALIVE_A_MATCH_MAX,
@@ -328,6 +402,8 @@ enum tcp_keepalive_a_match {
  * @TCP_KEEPALIVE_A_CONN_MATCH: nest of &enum tcp_keepalive_a_match, in a request
  * @TCP_KEEPALIVE_A_CONN_IDLE_MIN: u32, seconds, in a request: the peer has not
  *	been heard for that long or longer
+ * @TCP_KEEPALIVE_A_CONN_RULE: u32, PREF of the rule that matches it now; absent
+ *	if none does
  */
 enum tcp_keepalive_a_conn {
 	TCP_KEEPALIVE_A_CONN_NETNS_INO = 1,
@@ -355,6 +431,7 @@ enum tcp_keepalive_a_conn {
 	TCP_KEEPALIVE_A_CONN_INODE,
 	TCP_KEEPALIVE_A_CONN_MATCH,
 	TCP_KEEPALIVE_A_CONN_IDLE_MIN,
+	TCP_KEEPALIVE_A_CONN_RULE,
 
 	/* private: */
 	__TCP_KEEPALIVE_A_CONN_MAX,
@@ -400,6 +477,135 @@ enum tcp_keepalive_a_event {
 	/* private: */
 	__TCP_KEEPALIVE_A_EVENT_MAX,
 	TCP_KEEPALIVE_A_EVENT_MAX = __TCP_KEEPALIVE_A_EVENT_MAX - 1
+};
+
+/**
+ * enum tcp_keepalive_a_rule - a rule: which connections, and what is done
+ * @TCP_KEEPALIVE_A_RULE_NETNS_INO: u32, inode number of the namespace
+ * @TCP_KEEPALIVE_A_RULE_PREF: u32, 1 to 32767, its place: of the rules that match
+ *	a connection the one with the lowest decides
+ * @TCP_KEEPALIVE_A_RULE_MATCH: nest of &enum tcp_keepalive_a_match; every
+ *	connection if absent
+ * @TCP_KEEPALIVE_A_RULE_KEEPALIVE: u32, &enum tcp_keepalive_action; LEAVE if absent
+ * @TCP_KEEPALIVE_A_RULE_TIME: s32, 1 to 32767 seconds idle before the first probe
+ *	where the program set none, or with OVERRIDE in any case
+ * @TCP_KEEPALIVE_A_RULE_TIME_MIN: s32, 1 to 32767: what is in effect, whoever set
+ *	it, is made no less than this
+ * @TCP_KEEPALIVE_A_RULE_TIME_MAX: s32, and no more than this; the two come
+ *	together, and not with TIME
+ * @TCP_KEEPALIVE_A_RULE_INTVL: s32, 1 to 32767 seconds between unanswered probes,
+ *	likewise
+ * @TCP_KEEPALIVE_A_RULE_INTVL_MIN: s32, likewise
+ * @TCP_KEEPALIVE_A_RULE_INTVL_MAX: s32, likewise
+ * @TCP_KEEPALIVE_A_RULE_PROBES: u32, 1 to 127 unanswered probes before the
+ *	connection is closed, likewise
+ * @TCP_KEEPALIVE_A_RULE_PROBES_MIN: u32, likewise
+ * @TCP_KEEPALIVE_A_RULE_PROBES_MAX: u32, likewise
+ * @TCP_KEEPALIVE_A_RULE_USER_TIMEOUT_MS: u32, 1 to 2147483647 milliseconds,
+ *	TCP_USER_TIMEOUT (RFC 5482), where the program set none, or with OVERRIDE
+ *	in any case
+ * @TCP_KEEPALIVE_A_RULE_OVERRIDE: flag, the program's own values are replaced too,
+ *	within a second if it sets them later, and so is its SO_KEEPALIVE
+ * @TCP_KEEPALIVE_A_RULE_HITS: u64, connections that it decided, when they became
+ *	established or in an APPLY
+ * @TCP_KEEPALIVE_A_RULE_CGROUP_GONE: flag, its cgroup has been removed: it matches
+ *	nothing
+ * @TCP_KEEPALIVE_A_RULE_REMOVED: flag, in a notification: it went
+ * @TCP_KEEPALIVE_A_RULE_SEQ: u32, in a notification: its number in the namespace
+ *	and group
+ * @TCP_KEEPALIVE_A_RULE_AT: u64, in a notification: when, nanoseconds of
+ *	CLOCK_REALTIME
+ * @TCP_KEEPALIVE_A_RULE_PAD: alignment of 64-bit attributes
+ */
+enum tcp_keepalive_a_rule {
+	TCP_KEEPALIVE_A_RULE_NETNS_INO = 1,
+	TCP_KEEPALIVE_A_RULE_PREF,
+	TCP_KEEPALIVE_A_RULE_MATCH,
+	TCP_KEEPALIVE_A_RULE_KEEPALIVE,
+	TCP_KEEPALIVE_A_RULE_TIME,
+	TCP_KEEPALIVE_A_RULE_TIME_MIN,
+	TCP_KEEPALIVE_A_RULE_TIME_MAX,
+	TCP_KEEPALIVE_A_RULE_INTVL,
+	TCP_KEEPALIVE_A_RULE_INTVL_MIN,
+	TCP_KEEPALIVE_A_RULE_INTVL_MAX,
+	TCP_KEEPALIVE_A_RULE_PROBES,
+	TCP_KEEPALIVE_A_RULE_PROBES_MIN,
+	TCP_KEEPALIVE_A_RULE_PROBES_MAX,
+	TCP_KEEPALIVE_A_RULE_USER_TIMEOUT_MS,
+	TCP_KEEPALIVE_A_RULE_OVERRIDE,
+	TCP_KEEPALIVE_A_RULE_HITS,
+	TCP_KEEPALIVE_A_RULE_CGROUP_GONE,
+	TCP_KEEPALIVE_A_RULE_REMOVED,
+	TCP_KEEPALIVE_A_RULE_SEQ,
+	TCP_KEEPALIVE_A_RULE_AT,
+	TCP_KEEPALIVE_A_RULE_PAD,
+
+	/* private: */
+	__TCP_KEEPALIVE_A_RULE_MAX,
+	TCP_KEEPALIVE_A_RULE_MAX = __TCP_KEEPALIVE_A_RULE_MAX - 1
+};
+
+/**
+ * enum tcp_keepalive_a_restore - policy and rules, all or nothing
+ * @TCP_KEEPALIVE_A_RESTORE_POLICY: nest of &enum tcp_keepalive_a_policy: the fields
+ *	that are given are set, the others reset; absent: the policy stays
+ * @TCP_KEEPALIVE_A_RESTORE_RULE: nest of &enum tcp_keepalive_a_rule, PREF included,
+ *	as often as there are rules: those become the rules
+ */
+enum tcp_keepalive_a_restore {
+	TCP_KEEPALIVE_A_RESTORE_POLICY = 1,
+	TCP_KEEPALIVE_A_RESTORE_RULE,
+
+	/* private: */
+	__TCP_KEEPALIVE_A_RESTORE_MAX,
+	TCP_KEEPALIVE_A_RESTORE_MAX = __TCP_KEEPALIVE_A_RESTORE_MAX - 1
+};
+
+/**
+ * enum tcp_keepalive_a_apply - rules and policy onto existing connections
+ * @TCP_KEEPALIVE_A_APPLY_NETNS_INO: u32, inode number of the namespace
+ * @TCP_KEEPALIVE_A_APPLY_MATCH: nest of &enum tcp_keepalive_a_match, in a request:
+ *	only those connections
+ * @TCP_KEEPALIVE_A_APPLY_IDLE_MIN: u32, seconds, in a request: only connections
+ *	whose peer has not been heard for that long or longer
+ * @TCP_KEEPALIVE_A_APPLY_DRY_RUN: flag, in a request: change nothing, count
+ * @TCP_KEEPALIVE_A_APPLY_SPREAD_MS: u32, 0 to 600000 ms, in a request: the first
+ *	probes of those that are overdue are spread evenly over that long; 0: all at
+ *	once; absent: the smaller of each one's INTVL and 10 s
+ * @TCP_KEEPALIVE_A_APPLY_SEEN: u32, connections looked at
+ * @TCP_KEEPALIVE_A_APPLY_MATCHED: u32, of those, the ones that the request means
+ * @TCP_KEEPALIVE_A_APPLY_CHANGED: u32, of those, changed: a value, or keepalive on
+ *	or off (in a dry run: would be)
+ * @TCP_KEEPALIVE_A_APPLY_OVERDUE: u32, of those, idle for longer than the time that
+ *	is in effect now
+ * @TCP_KEEPALIVE_A_APPLY_CLOSE_MS: u32, milliseconds: those of the overdue ones
+ *	whose peer is dead will be closed within that time
+ * @TCP_KEEPALIVE_A_APPLY_SKIPPED_KERNEL: u32, left alone: a socket of the kernel's
+ *	or a subflow of MPTCP
+ * @TCP_KEEPALIVE_A_APPLY_SKIPPED_REPAIR: u32, left alone: TCP_REPAIR
+ * @TCP_KEEPALIVE_A_APPLY_SKIPPED_OPTED_OUT: u32, left alone: the program turned
+ *	keepalive off on a connection that had it
+ * @TCP_KEEPALIVE_A_APPLY_SKIPPED_CLOSED: u32, left alone: closed meanwhile
+ */
+enum tcp_keepalive_a_apply {
+	TCP_KEEPALIVE_A_APPLY_NETNS_INO = 1,
+	TCP_KEEPALIVE_A_APPLY_MATCH,
+	TCP_KEEPALIVE_A_APPLY_IDLE_MIN,
+	TCP_KEEPALIVE_A_APPLY_DRY_RUN,
+	TCP_KEEPALIVE_A_APPLY_SPREAD_MS,
+	TCP_KEEPALIVE_A_APPLY_SEEN,
+	TCP_KEEPALIVE_A_APPLY_MATCHED,
+	TCP_KEEPALIVE_A_APPLY_CHANGED,
+	TCP_KEEPALIVE_A_APPLY_OVERDUE,
+	TCP_KEEPALIVE_A_APPLY_CLOSE_MS,
+	TCP_KEEPALIVE_A_APPLY_SKIPPED_KERNEL,
+	TCP_KEEPALIVE_A_APPLY_SKIPPED_REPAIR,
+	TCP_KEEPALIVE_A_APPLY_SKIPPED_OPTED_OUT,
+	TCP_KEEPALIVE_A_APPLY_SKIPPED_CLOSED,
+
+	/* private: */
+	__TCP_KEEPALIVE_A_APPLY_MAX,
+	TCP_KEEPALIVE_A_APPLY_MAX = __TCP_KEEPALIVE_A_APPLY_MAX - 1
 };
 
 #endif /* _UAPI_LINUX_TCP_KEEPALIVE_H */

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef KA_HOLD_H
+#define KA_HOLD_H
+
+struct sock;
+
+void ka_hold_add(struct sock *sk);
+void ka_hold_stop(void);
+
+#endif

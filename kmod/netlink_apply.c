@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Rules and policy onto existing connections. It is a dump, so that it goes on
+ * only while somebody reads, and no lock is held between two connections.
+ */
+#include <linux/err.h>
+#include <linux/sched/signal.h>
+#include <linux/tcp.h>
+#include <net/genetlink.h>
+#include <net/tcp.h>
+
+#include <linux/tcp_keepalive.h>
+
+#include "compat/genetlink.h"
+#include "enforce.h"
+#include "match.h"
+#include "net.h"
+#include "netlink.h"
+#include "pace.h"
+#include "walk.h"
+
+/* Connections between two messages. */
+#define APPLY_STRIDE	4096
+
+/* The first probes of overdue connections are spread over no more by default. */
+#define APPLY_SPREAD	(10 * HZ)
+
+static struct netlink_range_validation apply_spread = {
+	.max = TCP_KEEPALIVE_SPREAD_MS_MAX,
+};
+
+const struct nla_policy
+	ka_netlink_apply_attrs[TCP_KEEPALIVE_A_APPLY_MAX + 1] = {
+	[TCP_KEEPALIVE_A_APPLY_MATCH]	= NLA_POLICY_NESTED(ka_match_attrs),
+	[TCP_KEEPALIVE_A_APPLY_IDLE_MIN]	= { .type = NLA_U32 },
+	[TCP_KEEPALIVE_A_APPLY_DRY_RUN]		= { .type = NLA_FLAG },
+	[TCP_KEEPALIVE_A_APPLY_SPREAD_MS] =
+		NLA_POLICY_FULL_RANGE(NLA_U32, &apply_spread),
+};
+
+/**
+ * struct apply - an apply under way, in the callback's ctx
+ * @match: which connections; NULL before the first part
+ * @walk: how far it is
+ * @idle_min: seconds for which they have been idle
+ * @spread: jiffies; U32_MAX for what each connection's interval says
+ * @overdue: how many overdue ones there have been
+ * @dry: change nothing
+ * @done: the last part has been told
+ */
+struct apply {
+	struct ka_match	*match;
+	struct ka_walk	walk;
+	u32		idle_min;
+	u32		spread;
+	u32		overdue;
+	bool		dry;
+	bool		done;
+};
+
+/* What has been done since the last message. */
+struct apply_sum {
+	u32	seen;
+	u32	matched;
+	u32	changed;
+	u32	overdue;
+	u32	close_ms;
+	u32	skipped[KA_NSKIPS];
+};
+
+static const int apply_skipped[KA_NSKIPS] = {
+	[KA_SKIP_KERNEL]	= TCP_KEEPALIVE_A_APPLY_SKIPPED_KERNEL,
+	[KA_SKIP_REPAIR]	= TCP_KEEPALIVE_A_APPLY_SKIPPED_REPAIR,
+	[KA_SKIP_OPTED_OUT]	= TCP_KEEPALIVE_A_APPLY_SKIPPED_OPTED_OUT,
+	[KA_SKIP_CLOSED]	= TCP_KEEPALIVE_A_APPLY_SKIPPED_CLOSED,
+};
+
+static bool apply_wants(const struct apply *apply, const struct sock *sk)
+{
+	struct ka_subject s;
+
+	if (apply->idle_min && keepalive_time_elapsed(tcp_sk(sk)) / HZ <
+	    apply->idle_min)
+		return false;
+	ka_match_subject(&s, sk, -1);
+	return ka_match(apply->match, &s);
+}
+
+/*
+ * When the @n-th overdue connection is probed: steps of the golden ratio fill any
+ * stretch of time evenly, however many are still to come.
+ */
+static u32 apply_turn(u32 n, u32 spread)
+{
+	return (u64)(u32)(n * 2654435769U) * spread >> 32;
+}
+
+/* The most that it takes to close it if its peer is dead. */
+static u32 apply_close_ms(const struct sock *sk, u32 spread)
+{
+	u64 ms = jiffies_to_msecs(spread) +
+		 (u64)keepalive_probes(tcp_sk(sk)) *
+		 jiffies_to_msecs(keepalive_intvl_when(tcp_sk(sk)));
+
+	return min_t(u64, ms, U32_MAX);
+}
+
+/* Set the timer to what is in effect now, less the time it has been idle. */
+static void apply_timer(struct apply *apply, struct apply_sum *sum,
+			struct sock *sk)
+{
+	u32 when = keepalive_time_when(tcp_sk(sk));
+	u32 elapsed = keepalive_time_elapsed(tcp_sk(sk));
+	u32 spread = apply->spread;
+
+	/* One that is being probed is left to its timer. */
+	if (sk->sk_state == TCP_SYN_SENT || inet_csk(sk)->icsk_probes_out)
+		return;
+	if (elapsed < when) {
+		if (!apply->dry)
+			ka_enforce_rearm(sk, when - elapsed);
+		return;
+	}
+	if (spread == U32_MAX)
+		spread = min_t(u32, keepalive_intvl_when(tcp_sk(sk)),
+			       APPLY_SPREAD);
+	sum->overdue++;
+	sum->close_ms = max(sum->close_ms, apply_close_ms(sk, spread));
+	if (!apply->dry)
+		ka_pace(sk, apply_turn(apply->overdue++, spread));
+}
+
+static void apply_one(struct apply *apply, struct apply_sum *sum,
+		      struct sock *sk)
+{
+	struct ka_enforced e;
+
+	sum->seen++;
+	if (!apply_wants(apply, sk))
+		return;
+	sum->matched++;
+	lock_sock(sk);
+	e = ka_enforce_again(ka_net(sock_net(sk)), sk, apply->dry);
+	if (e.skip == KA_SKIP_NOT) {
+		sum->changed += e.changed;
+		if (e.on || (!e.off && sock_flag(sk, SOCK_KEEPOPEN)))
+			apply_timer(apply, sum, sk);
+	} else {
+		sum->skipped[e.skip]++;
+	}
+	release_sock(sk);
+}
+
+static int apply_put(struct sk_buff *skb, const struct ka_net *kn,
+		     const struct apply_sum *sum)
+{
+	int err, i;
+
+	err = nla_put_u32(skb, TCP_KEEPALIVE_A_APPLY_NETNS_INO,
+			  kn->net->ns.inum) ?:
+	      nla_put_u32(skb, TCP_KEEPALIVE_A_APPLY_SEEN, sum->seen) ?:
+	      nla_put_u32(skb, TCP_KEEPALIVE_A_APPLY_MATCHED, sum->matched) ?:
+	      nla_put_u32(skb, TCP_KEEPALIVE_A_APPLY_CHANGED, sum->changed) ?:
+	      nla_put_u32(skb, TCP_KEEPALIVE_A_APPLY_OVERDUE, sum->overdue) ?:
+	      nla_put_u32(skb, TCP_KEEPALIVE_A_APPLY_CLOSE_MS, sum->close_ms);
+	for (i = 0; !err && i < KA_NSKIPS; i++)
+		err = nla_put_u32(skb, apply_skipped[i], sum->skipped[i]);
+	return err;
+}
+
+static int apply_start(struct netlink_callback *cb)
+{
+	struct nlattr **a = ka_genl_dump_attrs(cb);
+	const struct nlattr *spread_ms = a[TCP_KEEPALIVE_A_APPLY_SPREAD_MS];
+	const struct nlattr *idle_min = a[TCP_KEEPALIVE_A_APPLY_IDLE_MIN];
+	struct apply *apply = (void *)cb->ctx;
+	struct ka_match *match;
+
+	BUILD_BUG_ON(sizeof(*apply) > sizeof(cb->ctx));
+
+	match = ka_match_parse(a[TCP_KEEPALIVE_A_APPLY_MATCH],
+			       sk_user_ns(NETLINK_CB(cb->skb).sk), cb->extack);
+	if (IS_ERR(match))
+		return PTR_ERR(match);
+	apply->match = match;
+	if (idle_min)
+		apply->idle_min = nla_get_u32(idle_min);
+	apply->dry = nla_get_flag(a[TCP_KEEPALIVE_A_APPLY_DRY_RUN]);
+	apply->spread = spread_ms ? msecs_to_jiffies(nla_get_u32(spread_ms)) :
+				    U32_MAX;
+	return 0;
+}
+
+/* Walk over some connections; true at the end. */
+static bool apply_walk(struct apply *apply, struct apply_sum *sum,
+		       struct net *net)
+{
+	struct ka_walk_step batch[KA_WALK_BATCH];
+	unsigned int i, n;
+
+	while (sum->seen < APPLY_STRIDE) {
+		n = ka_walk_next(&apply->walk, net, batch);
+		if (!n)
+			return true;
+		for (i = 0; i < n; i++) {
+			apply_one(apply, sum, batch[i].sk);
+			sock_put(batch[i].sk);
+		}
+		cond_resched();
+		/* Whoever interrupts it hears of what has been done. */
+		if (signal_pending(current))
+			break;
+	}
+	return false;
+}
+
+int ka_netlink_apply_dump(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	struct net *net = sock_net(cb->skb->sk);
+	struct apply *apply = (void *)cb->ctx;
+	struct apply_sum sum = {};
+	void *hdr;
+	int err;
+
+	if (!apply->match) {
+		err = apply_start(cb);
+		if (err)
+			return err;
+	}
+	if (apply->done)
+		return 0;
+	hdr = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq,
+			  &ka_netlink_family, NLM_F_MULTI,
+			  TCP_KEEPALIVE_CMD_APPLY);
+	if (!hdr)
+		return -EMSGSIZE;
+	apply->done = apply_walk(apply, &sum, net);
+	ka_stats_add_bh(ka_net(net), KA_CONNS_APPLIED,
+			apply->dry ? 0 : sum.changed);
+	if (apply_put(skb, ka_net(net), &sum)) {
+		genlmsg_cancel(skb, hdr);
+		return -EMSGSIZE;
+	}
+	genlmsg_end(skb, hdr);
+	return skb->len;
+}
+
+int ka_netlink_apply_done(struct netlink_callback *cb)
+{
+	struct apply *apply = (void *)cb->ctx;
+
+	ka_match_free(apply->match);
+	return 0;
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * First probes at an even pace. The timer wheel is exact for some 60 jiffies and
+ * gets coarser beyond: thousands of timers seconds ahead would run in bursts. So
+ * a socket whose turn is farther away waits in the slot of its turn, and its
+ * timer is set when that has come. Until then the timer stands for later, and
+ * serves if there was no memory.
+ */
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/slab.h>
+#include <linux/tcp.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+#include <net/tcp.h>
+
+#include "enforce.h"
+#include "pace.h"
+
+/* Jiffies of a slot, well within what the wheel does exactly. */
+#define PACE_SLOT	32
+/* And from one look for slots that have come to the next. */
+#define PACE_NAP	(PACE_SLOT / 4)
+
+/**
+ * struct pace_chunk - sockets whose turn is in the same slot
+ * @next: more of them
+ * @n: how many there are in this one
+ * @sk: the sockets, held
+ */
+struct pace_chunk {
+	struct pace_chunk	*next;
+	unsigned int		n;
+	struct sock		*sk[];
+};
+
+#define PACE_CHUNK \
+	((PAGE_SIZE - sizeof(struct pace_chunk)) / sizeof(struct sock *))
+
+/* Chunks by slot: jiffies over PACE_SLOT. */
+static DEFINE_XARRAY(pace_slots);
+static DEFINE_MUTEX(pace_lock);
+static void pace_work_fn(struct work_struct *work);
+static DECLARE_DELAYED_WORK(pace_work, pace_work_fn);
+
+/* Under pace_lock. */
+static bool pace_add(struct sock *sk, unsigned long slot)
+{
+	struct pace_chunk *c = xa_load(&pace_slots, slot);
+
+	if (!c || c->n == PACE_CHUNK) {
+		struct pace_chunk *more;
+
+		more = (void *)__get_free_page(GFP_KERNEL_ACCOUNT);
+		if (!more)
+			return false;
+		more->next = c;
+		more->n = 0;
+		if (xa_err(xa_store(&pace_slots, slot, more, GFP_KERNEL))) {
+			free_page((unsigned long)more);
+			return false;
+		}
+		c = more;
+	}
+	sock_hold(sk);
+	c->sk[c->n++] = sk;
+	return true;
+}
+
+/**
+ * ka_pace - probe a connection when its turn comes
+ * @sk: its socket, locked by the process
+ * @delay: jiffies until then
+ *
+ * May sleep.
+ */
+void ka_pace(struct sock *sk, unsigned long delay)
+{
+	if (delay <= PACE_SLOT) {
+		ka_enforce_rearm(sk, delay);
+		return;
+	}
+	mutex_lock(&pace_lock);
+	if (pace_add(sk, (jiffies + delay) / PACE_SLOT)) {
+		delay += 2 * PACE_SLOT;
+		queue_delayed_work(system_unbound_wq, &pace_work, PACE_NAP);
+	}
+	mutex_unlock(&pace_lock);
+	ka_enforce_rearm(sk, delay);
+}
+
+/* Set the timer, unless the peer has been heard since, or it runs by now. */
+static void pace_arm(struct sock *sk, unsigned long delay)
+{
+	lock_sock(sk);
+	if (!((1 << sk->sk_state) & (TCPF_CLOSE | TCPF_LISTEN)) &&
+	    sock_flag(sk, SOCK_KEEPOPEN) && !inet_csk(sk)->icsk_probes_out &&
+	    keepalive_time_elapsed(tcp_sk(sk)) >=
+	    keepalive_time_when(tcp_sk(sk)))
+		ka_enforce_rearm(sk, delay);
+	release_sock(sk);
+	sock_put(sk);
+}
+
+/* Set the timers of a slot, evenly over its length. */
+static void pace_run(struct pace_chunk *c)
+{
+	unsigned int total = 0, i = 0;
+	struct pace_chunk *next;
+
+	for (next = c; next; next = next->next)
+		total += next->n;
+	for (; c; c = next) {
+		next = c->next;
+		while (c->n) {
+			pace_arm(c->sk[--c->n], i++ * PACE_SLOT / total);
+			cond_resched();
+		}
+		free_page((unsigned long)c);
+	}
+}
+
+static void pace_work_fn(struct work_struct *work)
+{
+	struct pace_chunk *c;
+	unsigned long slot;
+	bool more;
+
+	for (;;) {
+		slot = 0;
+		mutex_lock(&pace_lock);
+		c = xa_find(&pace_slots, &slot, jiffies / PACE_SLOT,
+			    XA_PRESENT);
+		if (c)
+			xa_erase(&pace_slots, slot);
+		more = !xa_empty(&pace_slots);
+		mutex_unlock(&pace_lock);
+		if (!c)
+			break;
+		pace_run(c);
+	}
+	if (more)
+		queue_delayed_work(system_unbound_wq, &pace_work, PACE_NAP);
+}
+
+/* Nobody is left who could add. May sleep. */
+void ka_pace_stop(void)
+{
+	struct pace_chunk *c, *next;
+	unsigned long slot;
+
+	cancel_delayed_work_sync(&pace_work);
+	xa_for_each(&pace_slots, slot, c) {
+		for (; c; c = next) {
+			next = c->next;
+			while (c->n)
+				sock_put(c->sk[--c->n]);
+			free_page((unsigned long)c);
+		}
+	}
+	xa_destroy(&pace_slots);
+}

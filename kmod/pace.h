@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef KA_PACE_H
+#define KA_PACE_H
+
+struct sock;
+
+void ka_pace(struct sock *sk, unsigned long delay);
+void ka_pace_stop(void);
+
+#endif
