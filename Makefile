@@ -9,6 +9,7 @@
 
 VERSION := 0.1
 PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
 KDIR ?= /lib/modules/$(shell uname -r)/build
 # Headers alone bring no key to sign with.
 UNSIGNED = $(if $(wildcard $(KDIR)/certs/signing_key.pem),,CONFIG_MODULE_SIG_ALL=)
@@ -57,7 +58,7 @@ install:
 		kmod/uapi/linux/tcp_keepalive.h
 	install -D -m 644 -t "$(DESTDIR)$(PREFIX)/share/tcp-keepalive" \
 		kmod/tcp_keepalive.yaml
-	$(MAKE) -C ctl VERSION=$(VERSION) PREFIX="$(PREFIX)" install
+	$(MAKE) -C ctl VERSION=$(VERSION) PREFIX="$(PREFIX)" SYSCONFDIR="$(SYSCONFDIR)" install
 
 clean:
 	rm -rf build

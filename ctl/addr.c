@@ -118,22 +118,29 @@ static char *put_v6(char *to, const uint8_t *addr)
 	return to;
 }
 
+/* @text has room for ADDR_TEXT; false if it is no address. */
+bool addr_text(const struct nlattr *addr, char *text)
+{
+	switch (addr ? attr_len(addr) : 0) {
+	case V4_LEN:
+		*put_v4(text, attr_data(addr)) = '\0';
+		return true;
+	case V6_LEN:
+		*put_v6(text, attr_data(addr)) = '\0';
+		return true;
+	default:
+		return false;
+	}
+}
+
 void addr_out(const char *name, const struct nlattr *addr)
 {
 	char text[ADDR_TEXT];
 
-	switch (addr ? attr_len(addr) : 0) {
-	case V4_LEN:
-		*put_v4(text, attr_data(addr)) = '\0';
-		break;
-	case V6_LEN:
-		*put_v6(text, attr_data(addr)) = '\0';
-		break;
-	default:
+	if (addr_text(addr, text))
+		out_name(name, text);
+	else
 		out_null(name);
-		return;
-	}
-	out_name(name, text);
 }
 
 /* ADDRESS:PORT, in a row of text. */

@@ -36,6 +36,7 @@ static const char *const statuses[] = {
 static const char *const sources[] = {
 	[TCP_KEEPALIVE_SOURCE_NETNS]	= "netns",
 	[TCP_KEEPALIVE_SOURCE_PROGRAM]	= "program",
+	[TCP_KEEPALIVE_SOURCE_RULE]	= "rule",
 };
 
 enum type {
@@ -49,7 +50,6 @@ enum type {
 	STATE,
 	STATUS,
 	SOURCE,
-	NONE,		/* what no module tells yet */
 };
 
 /* The keys, in the order in which they are shown. */
@@ -84,7 +84,7 @@ static const struct field {
 	{ "rtt_min_us",	UINT,	TCP_KEEPALIVE_A_CONN_RTT_MIN_US },
 	{ "uid",	UINT,	TCP_KEEPALIVE_A_CONN_UID },
 	{ "inode",	UINT,	TCP_KEEPALIVE_A_CONN_INODE },
-	{ "rule",	NONE,	0 },
+	{ "rule",	UINT,	TCP_KEEPALIVE_A_CONN_RULE },
 };
 
 #define SORT_KEYS	"netns, netns_ino, family, local, lport, remote, "	\
@@ -208,9 +208,6 @@ static void field_out(const struct field *f, const struct nlattr *const *tb)
 		else
 			out_null(f->name);
 		break;
-	case NONE:
-		out_null(f->name);
-		break;
 	default:
 		enum_out(f, attr);
 	}
@@ -309,8 +306,6 @@ static void value_read(const struct field *f, const struct nlattr *const *tb,
 	case INT:
 		if (attr_int(attr, &v->number))
 			v->kind = NUMBER;
-		break;
-	case NONE:
 		break;
 	default:
 		if (!attr_uint(attr, &n) && f->type != TALLY)

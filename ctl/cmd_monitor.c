@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * kactl monitor: what happens to connections and policies, as it happens.
+ * kactl monitor: what happens to connections, policies and rules, as it happens.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -24,6 +24,7 @@
 #include "out.h"
 #include "parse.h"
 #include "policy.h"
+#include "rule.h"
 
 #define TIMEOUT_MAX	1e9	/* seconds, which any timespec can hold */
 #define NS_PER_SEC	1000000000
@@ -164,6 +165,26 @@ static void policy_event(const struct nlattr *const *tb,
 	out_object_end();
 }
 
+static void rule_event(const struct nlattr *const *tb, struct nlattr *attrs,
+		       int len)
+{
+	head_out("rule", 0, tb[TCP_KEEPALIVE_A_RULE_AT],
+		 tb[TCP_KEEPALIVE_A_RULE_NETNS_INO]);
+	if (ka.json)
+		uint_out("seq", tb[TCP_KEEPALIVE_A_RULE_SEQ]);
+	rule_out(tb);
+	if (tb[TCP_KEEPALIVE_A_RULE_REMOVED]) {
+		if (ka.json)
+			out_switch("removed", 1);
+		else
+			out_word("removed");
+	}
+	if (!ka.json)
+		uint_out("seq", tb[TCP_KEEPALIVE_A_RULE_SEQ]);
+	out_unknown(attrs, len, TCP_KEEPALIVE_A_RULE_MAX);
+	out_object_end();
+}
+
 static void conn_event(const char *kind, uint64_t number,
 		       const struct nlattr *const *tb,
 		       struct nlattr *attrs, int len)
@@ -205,22 +226,41 @@ static enum status shown(struct monitor *m)
 }
 
 /* Gaps are looked for before the kinds: what is not shown was not lost. */
+static enum status on_policy(struct monitor *m, struct nlattr *attrs, int len)
+{
+	const struct nlattr *tb[TCP_KEEPALIVE_A_POLICY_MAX + 1];
+
+	attr_table(tb, TCP_KEEPALIVE_A_POLICY_MAX, attrs, len);
+	count_gap(m->now, POLICIES, tb[TCP_KEEPALIVE_A_POLICY_SEQ]);
+	if (!m->kind[POLICY])
+		return ST_DONE;
+	policy_event(tb, attrs, len);
+	return shown(m);
+}
+
+static enum status on_rule(struct monitor *m, struct nlattr *attrs, int len)
+{
+	const struct nlattr *tb[TCP_KEEPALIVE_A_RULE_MAX + 1];
+
+	attr_table(tb, TCP_KEEPALIVE_A_RULE_MAX, attrs, len);
+	count_gap(m->now, POLICIES, tb[TCP_KEEPALIVE_A_RULE_SEQ]);
+	if (!m->kind[POLICY])
+		return ST_DONE;
+	rule_event(tb, attrs, len);
+	return shown(m);
+}
+
 static enum status on_event(uint8_t cmd, struct nlattr *attrs, int len,
 			    void *arg)
 {
-	const struct nlattr *policy[TCP_KEEPALIVE_A_POLICY_MAX + 1];
 	const struct nlattr *tb[TCP_KEEPALIVE_A_EVENT_MAX + 1];
 	struct monitor *m = arg;
 	uint64_t event;
 
-	if (cmd == TCP_KEEPALIVE_CMD_POLICY_NTF) {
-		attr_table(policy, TCP_KEEPALIVE_A_POLICY_MAX, attrs, len);
-		count_gap(m->now, POLICIES, policy[TCP_KEEPALIVE_A_POLICY_SEQ]);
-		if (!m->kind[POLICY])
-			return ST_DONE;
-		policy_event(policy, attrs, len);
-		return shown(m);
-	}
+	if (cmd == TCP_KEEPALIVE_CMD_POLICY_NTF)
+		return on_policy(m, attrs, len);
+	if (cmd == TCP_KEEPALIVE_CMD_RULE_NTF)
+		return on_rule(m, attrs, len);
 	if (cmd != TCP_KEEPALIVE_CMD_EVENT_NTF)
 		return ST_DONE;
 
@@ -461,7 +501,7 @@ static const struct verb verbs[] = {
 			  "  reset              the peer answered a probe with RST\n"
 			  "  recovered          the peer was heard again after probes were lost\n"
 			  "  lost               a probe was lost\n"
-			  "  policy             the policy was changed\n"
+			  "  policy             the policy or a rule was changed\n"
 			  "  --count N          until so many were shown\n"
 			  "  --timeout SECONDS  no longer than that; may have a fraction\n",
 	}, { 0 }

@@ -20,9 +20,13 @@ struct kactl ka;
 
 static const struct object *const objects[] = {
 	&object_policy,
+	&object_rule,
+	&object_apply,
 	&object_stats,
 	&object_conn,
 	&object_monitor,
+	&object_save,
+	&object_restore,
 };
 
 static const char options_help[] =

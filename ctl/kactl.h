@@ -29,6 +29,8 @@ struct kactl {
 	bool quiet;
 	const char *command;	/* "policy set" */
 	const char *netns;	/* set while --all-netns visits one */
+	const char *file;	/* set while one is read that has commands in it */
+	unsigned int line;	/* of the file; 0: none in particular */
 };
 
 extern struct kactl ka;
@@ -61,9 +63,13 @@ struct object {
 };
 
 extern const struct object object_policy;
+extern const struct object object_rule;
+extern const struct object object_apply;
 extern const struct object object_stats;
 extern const struct object object_conn;
 extern const struct object object_monitor;
+extern const struct object object_save;
+extern const struct object object_restore;
 
 /* One line on stderr, "kactl: WHERE: ..."; returns @status. */
 enum status fail(enum status status, const char *fmt, ...)

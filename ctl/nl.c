@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -30,6 +31,12 @@
 
 /* As much as the kernel puts into one piece of a dump, and more. */
 #define BUFFER_SIZE	(64 * 1024)
+
+/* Enough for a request that has no list in it. */
+#define REQUEST_SIZE	4096
+
+/* What the kernel keeps for itself of a socket's buffer, and more. */
+#define SEND_SLACK	256
 
 /* As many events as wait while nobody reads: some 20 000. */
 #define EVENTS_SIZE	(4 * 1024 * 1024)
@@ -113,9 +120,10 @@ void ka_disconnect(void)
 	sock = NULL;
 }
 
-static enum status request_begin(struct request *req, int to, uint8_t cmd)
+static enum status request_begin(struct request *req, int to, uint8_t cmd,
+				 size_t size)
 {
-	*req = (struct request){ .msg = nlmsg_alloc() };
+	*req = (struct request){ .msg = nlmsg_alloc_size(size) };
 	if (req->msg && genlmsg_put(req->msg, NL_AUTO_PORT, NL_AUTO_SEQ, to,
 				    0, 0, cmd, TCP_KEEPALIVE_FAMILY_VERSION))
 		return ST_DONE;
@@ -125,7 +133,13 @@ static enum status request_begin(struct request *req, int to, uint8_t cmd)
 
 enum status request_init(struct request *req, uint8_t cmd)
 {
-	return request_begin(req, family, cmd);
+	return request_begin(req, family, cmd, REQUEST_SIZE);
+}
+
+/* The same, with room for so many bytes. */
+enum status request_init_size(struct request *req, uint8_t cmd, size_t size)
+{
+	return request_begin(req, family, cmd, size);
 }
 
 /* Ask for a message for each of many. */
@@ -134,35 +148,62 @@ void request_dump(struct request *req)
 	nlmsg_hdr(req->msg)->nlmsg_flags |= NLM_F_DUMP;
 }
 
+/* Note what an attribute that is @len bytes long, and the last one, means. */
+static bool request_note(struct request *req, size_t len, const char *name,
+			 const char *word)
+{
+	uint32_t end = nlmsg_hdr(req->msg)->nlmsg_len;
+	struct said *said = req->said;
+
+	/* Room is made when a power of two is full. */
+	if (!(req->n & (req->n - 1)))
+		said = realloc(said, (req->n ? 2 * req->n : 1) * sizeof(*said));
+	if (!said)
+		return false;
+	req->said = said;
+	said[req->n++] = (struct said){ .offset = end - (uint32_t)len,
+					.end = end, .line = ka.line,
+					.name = name, .word = word };
+	return true;
+}
+
 /* Put an attribute, and note that it is what the user calls @name @word. */
 void request_put(struct request *req, int attr, const void *data, size_t len,
 		 const char *name, const char *word)
 {
-	uint32_t end;
-
-	if (req->n == SAID_MAX ||
-	    nla_put(req->msg, attr, (int)len, data)) {
+	if (nla_put(req->msg, attr, (int)len, data) ||
+	    !request_note(req, (size_t)nla_total_size((int)len), name, word))
 		req->too_long = name;
-		return;
-	}
-	end = nlmsg_hdr(req->msg)->nlmsg_len;
-	req->said[req->n].offset = end - (uint32_t)nla_total_size((int)len);
-	req->said[req->n].end = end;
-	req->said[req->n].name = name;
-	req->said[req->n].word = word;
-	req->n++;
+}
+
+/* One that says all by being there. */
+void request_flag(struct request *req, int attr, const char *name)
+{
+	request_put(req, attr, NULL, 0, name, "");
 }
 
 /* What is put from here to the end of the nest is within @attr. */
 struct nlattr *request_nest(struct request *req, int attr)
 {
-	return nla_nest_start(req->msg, NLA_F_NESTED | attr);
+	struct nlattr *nest = nla_nest_start(req->msg, NLA_F_NESTED | attr);
+
+	if (!nest || !request_note(req, NLA_HDRLEN, NULL, ""))
+		req->too_long = "the request";
+	return nest;
 }
 
 void request_nest_end(struct request *req, struct nlattr *nest)
 {
-	if (nest)
-		nla_nest_end(req->msg, nest);
+	uint32_t start;
+	size_t i;
+
+	if (!nest)
+		return;
+	nla_nest_end(req->msg, nest);
+	start = (uint32_t)((char *)nest - (char *)nlmsg_hdr(req->msg));
+	for (i = req->n; i-- > 0;)
+		if (req->said[i].offset == start)
+			req->said[i].end = nlmsg_hdr(req->msg)->nlmsg_len;
 }
 
 struct talk {
@@ -174,32 +215,50 @@ struct talk {
 	enum status status;
 };
 
-/* "time 99999: ", of the attribute that lies at @offset. */
+static int say(const struct said *said, char *text, size_t size)
+{
+	return snprintf(text, size, "%s%s%s", said->name,
+			*said->word ? " " : "", said->word);
+}
+
+/*
+ * "time 99999: ", of the attribute that lies at @offset, or of the innermost nest
+ * that does; and its line.
+ */
 static void ack_subject(const struct request *req, uint32_t offset,
 			char *text, size_t size)
 {
-	unsigned int i;
+	const struct said *said = NULL;
+	int len;
+	size_t i;
 
 	for (i = 0; i < req->n; i++)
 		if (offset >= req->said[i].offset && offset < req->said[i].end)
-			snprintf(text, size, "%s %s: ", req->said[i].name,
-				 req->said[i].word);
+			said = &req->said[i];
+	if (!said)
+		return;
+	ka.line = said->line;
+	len = said->name ? say(said, text, size) : 0;
+	if (len > 0 && (size_t)len < size)
+		snprintf(text + len, size - (size_t)len, ": ");
 }
 
 /* "local 10.0.0.1, lport 80: ", of all, as nobody says which it is. */
 static void ack_subjects(const struct request *req, char *text, size_t size)
 {
 	const char *last = NULL;
-	size_t len = 0;
-	unsigned int i;
+	size_t len = 0, i;
 
 	for (i = 0; i < req->n && len < size; i++) {
-		if (req->said[i].word == last)
+		const struct said *said = &req->said[i];
+
+		if (!said->name || (said->word == last && *said->word))
 			continue;
-		len += (size_t)snprintf(text + len, size - len, "%s%s %s",
-					len ? ", " : "", req->said[i].name,
-					req->said[i].word);
-		last = req->said[i].word;
+		if (len)
+			len += (size_t)snprintf(text + len, size - len, ", ");
+		if (len < size)
+			len += (size_t)say(said, text + len, size - len);
+		last = said->word;
 	}
 	if (len && len < size)
 		snprintf(text + len, size - len, ": ");
@@ -268,6 +327,7 @@ static void ack_read(struct talk *talk, struct nlmsghdr *nlh, int err,
 							    ST_REFUSED,
 			    "%s%s%s", subject, text ? text : strerror(err),
 			    detail);
+	ka.line = 0;
 }
 
 static void on_reply(struct talk *talk, struct nlmsghdr *nlh)
@@ -347,7 +407,8 @@ static enum status talk_over(struct talk *talk)
 
 	while (!talk->over) {
 		n = receive(nl_socket_get_fd(sock));
-		if (intr_caught())
+		/* What came is taken: the kernel has done it, or said it. */
+		if (n <= 0 && intr_caught())
 			return ST_ENOUGH;
 		if (n < 0 && n != -EINTR)
 			return fail(ST_REFUSED, "netlink: %s", strerror(-n));
@@ -360,6 +421,25 @@ static enum status talk_over(struct talk *talk)
 		return fail(ST_REFUSED,
 			    "the kernel says that things changed meanwhile: some may be missing or twice there");
 	return talk->status;
+}
+
+/* A message that the socket's buffer cannot hold would not leave. */
+static enum status send_room(uint32_t len)
+{
+	int fd = nl_socket_get_fd(sock), want = (int)len + SEND_SLACK, has = 0;
+	socklen_t size = sizeof(has);
+
+	getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &has, &size);
+	if (has >= want)
+		return ST_DONE;
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &want, sizeof(want)))
+		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &want, sizeof(want));
+	getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &has, &size);
+	if (has >= want)
+		return ST_DONE;
+	return fail(ST_REFUSED,
+		    "too long: %" PRIu32 " bytes, of which the socket takes %d (net.core.wmem_max)",
+		    len, has);
 }
 
 /**
@@ -379,12 +459,15 @@ enum status request_send(struct request *req, reply_fn reply, void *arg)
 
 	if (req->too_long)
 		st = fail(ST_REFUSED, "%s: too long", req->too_long);
+	if (!st)
+		st = send_room(nlmsg_hdr(req->msg)->nlmsg_len);
 	err = st ? 0 : nl_send_auto(sock, req->msg);
 	if (err < 0)
 		st = fail(ST_REFUSED, "netlink: %s", nl_geterror(err));
 	if (!st)
 		st = talk_over(&talk);
 	nlmsg_free(req->msg);
+	free(req->said);
 	return st;
 }
 
@@ -424,7 +507,8 @@ static enum status group_find(struct group *group)
 	struct request req;
 	enum status st;
 
-	st = request_begin(&req, GENL_ID_CTRL, CTRL_CMD_GETFAMILY);
+	st = request_begin(&req, GENL_ID_CTRL, CTRL_CMD_GETFAMILY,
+			   REQUEST_SIZE);
 	if (st)
 		return st;
 	request_put(&req, CTRL_ATTR_FAMILY_ID, &id, sizeof(id),

@@ -11,27 +11,37 @@
 struct nl_msg;
 struct nlattr;
 
-#define SAID_MAX	32
+/* More than the longest path of a cgroup takes. */
+#define REQUEST_WITH_PATH	8192
+
+/**
+ * struct said - what the user said for an attribute
+ * @offset: where in the message it begins; the kernel names an attribute by that
+ * @end: and where it ends
+ * @line: of the file that the user said it in, or 0
+ * @name: what it is called, or NULL if it has no name of its own
+ * @word: what the user gave for it
+ */
+struct said {
+	uint32_t offset;
+	uint32_t end;
+	unsigned int line;
+	const char *name;
+	const char *word;
+};
 
 /**
  * struct request - a request, and which words of the user each part is
  * @msg: the message
  * @too_long: what found no room, or NULL
  * @n: how many attributes were put
- * @said: where in the message an attribute begins and ends, what it is called
- *	and what the user gave for it; the kernel names an attribute by its
- *	offset
+ * @said: of each
  */
 struct request {
 	struct nl_msg *msg;
 	const char *too_long;
-	unsigned int n;
-	struct {
-		uint32_t offset;
-		uint32_t end;
-		const char *name;
-		const char *word;
-	} said[SAID_MAX];
+	size_t n;
+	struct said *said;
 };
 
 /*
@@ -48,9 +58,11 @@ enum status ka_connect(bool load);
 void ka_disconnect(void);
 
 enum status request_init(struct request *req, uint8_t cmd);
+enum status request_init_size(struct request *req, uint8_t cmd, size_t size);
 void request_dump(struct request *req);
 void request_put(struct request *req, int attr, const void *data, size_t len,
 		 const char *name, const char *word);
+void request_flag(struct request *req, int attr, const char *name);
 struct nlattr *request_nest(struct request *req, int attr);
 void request_nest_end(struct request *req, struct nlattr *nest);
 enum status request_send(struct request *req, reply_fn reply, void *arg);

@@ -55,6 +55,8 @@ static void vsay(const char *fmt, va_list ap)
 		fprintf(stderr, "netns %s: ", ka.netns);
 	if (ka.command)
 		fprintf(stderr, "%s: ", ka.command);
+	if (ka.line)
+		fprintf(stderr, "%s:%u: ", ka.file, ka.line);
 	vfprintf(stderr, fmt, ap);
 	fputc('\n', stderr);
 }
@@ -357,6 +359,21 @@ void out_array_end(void)
 	json_close(']');
 }
 
+/* An object within one, which in text is nothing of its own. */
+void out_nest(const char *name)
+{
+	if (!ka.json)
+		return;
+	key(name);
+	json_open('{');
+}
+
+void out_nest_end(void)
+{
+	if (ka.json)
+		json_close('}');
+}
+
 void out_null(const char *name)
 {
 	char *p;
@@ -494,6 +511,19 @@ void out_uint(const char *name, uint64_t value, const char *gloss)
 		number_out(p, false, value);
 	else
 		uint_slow(name, value, gloss);
+}
+
+/* Two numbers, for JSON alone. */
+void out_pair(const char *name, uint64_t a, uint64_t b)
+{
+	char *p = key(name);
+
+	*p++ = '[';
+	p = digits(p, a);
+	*p++ = ',';
+	p = digits(p, b);
+	*p++ = ']';
+	used = (size_t)(p - buffer);
 }
 
 /* A position that only a newer module knows is shown as its number. */

@@ -25,12 +25,15 @@ void out_name(const char *name, const char *value);
 void out_int(const char *name, int64_t value, const char *gloss);
 void out_uint(const char *name, uint64_t value, const char *gloss);
 void out_switch(const char *name, uint64_t value);
+void out_nest(const char *name);
+void out_nest_end(void);
 void out_unknown(const struct nlattr *attrs, int len, int known);
 
 /* For text in rows alone, and for JSON alone. */
 void out_word(const char *value);
 void out_array(const char *name);
 void out_array_end(void);
+void out_pair(const char *name, uint64_t a, uint64_t b);
 
 bool out_failed(void);
 enum status out_flush(void);

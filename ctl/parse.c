@@ -29,12 +29,34 @@ enum status args_value(struct args *a, const char *name, const char **value)
 	return ST_DONE;
 }
 
+/* The same of what may be given once; @value is NULL before. */
+enum status args_once(struct args *a, const char *name, const char **value)
+{
+	if (*value)
+		return fail(ST_USAGE, "\"%s\" given twice", name);
+	return args_value(a, name, value);
+}
+
 enum status args_unknown(const struct args *a)
 {
 	return fail(ST_USAGE, "unknown word \"%s\"%s", *a->word,
 		    **a->word == '-' ?
 		    " (options common to all commands go before the object)" :
 		    "");
+}
+
+/* Take the name of a file, and nothing after it; NULL if there is none. */
+enum status args_file(struct args *a, const char **path)
+{
+	*path = NULL;
+	/* It is a misplaced option sooner than the name of a file. */
+	if (*a->word && **a->word == '-')
+		return args_unknown(a);
+	if (*a->word && !**a->word)
+		return fail(ST_USAGE, "\"\": not a file");
+	if (*a->word)
+		*path = *a->word++;
+	return args_end(a);
 }
 
 /* Refuse what is left over. */
@@ -84,6 +106,67 @@ enum status parse_range(const char *name, const char *word, int64_t max,
 	*to = strtoll(second, NULL, 10);
 	if (errno || *from > max || *to > max)
 		return fail(ST_REFUSED, "%s %s: out of range", name, word);
+	return ST_DONE;
+}
+
+/*
+ * N or A..B, negative ones too: the kernel says what it takes. Whether B is less
+ * than A is not looked at.
+ */
+enum status parse_span(const char *name, const char *word, int64_t min,
+		       int64_t max, int64_t *from, int64_t *to, bool *span)
+{
+	const char *end = skip_digits(word + (*word == '-'));
+	const char *second = word;
+
+	*span = end > word && !strncmp(end, "..", 2);
+	if (*span) {
+		second = end + 2;
+		end = skip_digits(second + (*second == '-'));
+	}
+	if (*end || end == second || end[-1] == '-')
+		return fail(ST_USAGE, "%s \"%s\": neither a whole number nor a range A..B",
+			    name, word);
+	errno = 0;
+	*from = strtoll(word, NULL, 10);
+	*to = strtoll(second, NULL, 10);
+	if (errno || *from < min || *from > max || *to < min || *to > max)
+		return fail(ST_REFUSED, "%s %s: out of range", name, word);
+	return ST_DONE;
+}
+
+/* A number of 32 bits, decimal or 0x and hexadecimal; NULL if there is none. */
+static const char *skip_bits(const char *s, unsigned long long *value)
+{
+	bool hex = s[0] == '0' && (s[1] == 'x' || s[1] == 'X');
+	const char *digit = hex ? s + 2 : s;
+	char *end;
+
+	if (hex ? !isxdigit((unsigned char)*digit) :
+		  !isdigit((unsigned char)*digit))
+		return NULL;
+	*value = strtoull(digit, &end, hex ? 16 : 10);
+	return end;
+}
+
+/* VALUE[/MASK] */
+enum status parse_bits(const char *name, const char *word, uint32_t *value,
+		       uint32_t *mask)
+{
+	unsigned long long v = 0, m = UINT32_MAX;
+	const char *end;
+
+	errno = 0;
+	end = skip_bits(word, &v);
+	if (end && *end == '/')
+		end = skip_bits(end + 1, &m);
+	if (!end || *end)
+		return fail(ST_USAGE, "%s \"%s\": neither a number nor VALUE/MASK",
+			    name, word);
+	if (errno || v > UINT32_MAX || m > UINT32_MAX)
+		return fail(ST_REFUSED, "%s %s: out of range", name, word);
+	*value = (uint32_t)v;
+	*mask = (uint32_t)m;
 	return ST_DONE;
 }
 

@@ -14,6 +14,8 @@ struct args {
 
 bool args_take(struct args *a, const char *keyword);
 enum status args_value(struct args *a, const char *name, const char **value);
+enum status args_once(struct args *a, const char *name, const char **value);
+enum status args_file(struct args *a, const char **path);
 enum status args_end(const struct args *a);
 enum status args_unknown(const struct args *a);
 
@@ -21,6 +23,10 @@ enum status parse_int(const char *name, const char *word,
 		      int64_t min, int64_t max, int64_t *value);
 enum status parse_range(const char *name, const char *word, int64_t max,
 			int64_t *from, int64_t *to);
+enum status parse_span(const char *name, const char *word, int64_t min,
+		       int64_t max, int64_t *from, int64_t *to, bool *span);
+enum status parse_bits(const char *name, const char *word, uint32_t *value,
+		       uint32_t *mask);
 enum status parse_count(const char *name, const char *word, int64_t *value);
 enum status parse_switch(const char *name, const char *word, bool *value);
 enum status parse_seconds(const char *name, const char *word, double *value);

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Warnings about values that are legal and hardly what was meant, given when
+ * they are set. Each says what happens, in numbers.
+ */
+#include <inttypes.h>
+
+#include "advice.h"
+#include "kactl.h"
+#include "policy.h"
+#include "rule.h"
+
+/* Seconds: below that a hiccup of the network is taken for a dead peer. */
+#define TIME_HASTY	10
+
+/* Seconds that a flow may be idle before it is forgotten: the shortest of the usual. */
+#define IDLE_LIMIT	240
+#define IDLE_LIMIT_OF	"Azure's load balancers"
+
+static int64_t detection(const int64_t *v)
+{
+	return v[POLICY_TIME] + v[POLICY_INTVL] * v[POLICY_PROBES];
+}
+
+/* The user set time, and @v is in effect. */
+static void advise_time(const int64_t *v)
+{
+	int64_t time = v[POLICY_TIME], total = detection(v);
+
+	if (time < TIME_HASTY)
+		warn("warning: time %" PRId64 ": under %d s every idle connection costs "
+		     "traffic, and a hiccup of %" PRId64 " s closes it",
+		     time, TIME_HASTY, total);
+	else if (time >= IDLE_LIMIT)
+		warn("warning: time %" PRId64 ": " IDLE_LIMIT_OF " forget a flow that is "
+		     "idle for %d s, most others after 350 s or more",
+		     time, IDLE_LIMIT);
+	else if (total >= IDLE_LIMIT)
+		warn("warning: a dead peer is noticed after %" PRId64 " s (time + intvl * "
+		     "probes): " IDLE_LIMIT_OF " forget a flow in %d s",
+		     total, IDLE_LIMIT);
+}
+
+static void advise_user_timeout(int64_t ms, const int64_t *v)
+{
+	int64_t one = v[POLICY_TIME] + v[POLICY_INTVL], total = detection(v);
+
+	if (ms <= 1000 * one)
+		warn("warning: user-timeout %" PRId64 ": not above time + intvl, which is "
+		     "%" PRId64 " s: one lost probe closes a connection", ms, one);
+	else if (ms < 1000 * total)
+		warn("warning: user-timeout %" PRId64 ": below time + intvl * probes, "
+		     "which is %" PRId64 " s: it closes a connection before the probes "
+		     "are used up", ms, total);
+}
+
+/**
+ * advise_policy - what may be said about a policy that was set
+ * @p: the fields that were given
+ * @now: the policy that results
+ */
+void advise_policy(const struct policy *p, const int64_t *now)
+{
+	ka.line = p->line;
+	if (p->word[POLICY_TIME])
+		advise_time(now);
+	ka.line = 0;
+}
+
+/* What is in effect of a value where the program sets none. */
+static int64_t effect(const struct rule *r, int i, int64_t of_netns)
+{
+	if (!r->value[i].word)
+		return of_netns;
+	if (of_netns < r->value[i].min || !r->value[i].span)
+		return r->value[i].min;
+	return of_netns > r->value[i].max ? r->value[i].max : of_netns;
+}
+
+/**
+ * advise_rule - what may be said about a rule that was set
+ * @r: the rule
+ * @now: the policy in force
+ */
+void advise_rule(const struct rule *r, const int64_t *now)
+{
+	const int64_t v[] = {
+		[POLICY_TIME] = effect(r, RULE_TIME, now[POLICY_TIME]),
+		[POLICY_INTVL] = effect(r, RULE_INTVL, now[POLICY_INTVL]),
+		[POLICY_PROBES] = effect(r, RULE_PROBES, now[POLICY_PROBES]),
+	};
+
+	ka.line = r->line;
+	if (r->value[RULE_TIME].word)
+		advise_time(v);
+	if (r->value[RULE_USER_TIMEOUT].word)
+		advise_user_timeout(r->value[RULE_USER_TIMEOUT].min, v);
+	ka.line = 0;
+}
