@@ -47,4 +47,20 @@ test_installed() {
 	[ -e /usr/local/include/linux/tcp_keepalive.h ] || fail "no header"
 }
 
+test_a_configuration_stays() {
+	local root unit
+
+	need_project
+	root=$(mktemp -d)
+	make -s -C "$KA_TOP/ctl" install DESTDIR="$root" PREFIX=/opt/ka
+	unit=$root/opt/ka/lib/systemd/system/kactl.service
+	grep -qx "ExecStart=/opt/ka/sbin/kactl restore /etc/kactl.conf" "$unit" || fail "$(cat "$unit")"
+	# What ships sets nothing.
+	is "words in kactl.conf" "" "$(grep -vE '^(#|$)' "$root/etc/kactl.conf")"
+	echo "# mine" >"$root/etc/kactl.conf"
+	make -s -C "$KA_TOP/ctl" install DESTDIR="$root" PREFIX=/opt/ka
+	is "kactl.conf" "# mine" "$(cat "$root/etc/kactl.conf")"
+	rm -r "$root"
+}
+
 run_tests "$@"

@@ -3,7 +3,6 @@
 """kactl conn: what it says of a connection, which ones it selects, in which
 order, and how it ends."""
 
-import contextlib
 import fcntl
 import json
 import os
@@ -106,6 +105,29 @@ def test_own_values():
         close(a, b)
 
 
+def test_rule():
+    """The rule that matches now, and what a rule gave."""
+    with ka.wire() as (c, s):
+        c.kactl("-q", "rule", "add", "pref", "7", "rport", "7000", "keepalive",
+                "on", "time", "600")
+        c.kactl("rule", "add", "pref", "9", "keepalive", "leave")
+        (a, x), = ka.pair(c, s)
+        (b, y), = ka.pair(c, s, port=7600)
+        got = of(c, a)
+        want = {"rule": 7, "keepalive": True, "time": 600, "source": "rule"}
+        wrong = {k: got[k] for k, v in want.items() if got[k] != v}
+        assert not wrong, wrong
+        got = of(c, b)
+        assert got["rule"] == 9 and not got["keepalive"], got
+        assert got["source"] == "netns", got
+        c.kactl("rule", "flush")
+        assert of(c, a)["rule"] is None
+        assert of(c, a)["source"] == "rule", of(c, a)
+        c.kactl("rule", "add", "pref", "5", "lport", str(lport(a)), "time", "9")
+        assert ports(c, "--sort", "rule")[0] == lport(a)
+        close(a, b, x, y)
+
+
 def test_probes():
     with ka.wire() as (c, s):
         (a, b), = ka.pair(c, s)
@@ -193,37 +215,9 @@ def test_filter_uid():
         close(a, b, x, y)
 
 
-@contextlib.contextmanager
-def cgroup():
-    """A new cgroup of the v2 tree, that this process is in."""
-    with open("/proc/mounts", encoding="utf-8") as f:
-        mounts = [line.split()[1] for line in f if line.split()[2] == "cgroup2"]
-    if not mounts:
-        os.makedirs("/sys/fs/cgroup", exist_ok=True)
-        try:
-            ka.run("mount", "-t", "cgroup2", "none", "/sys/fs/cgroup")
-        except AssertionError:
-            raise ka.Skip("no cgroup2 here") from None
-        mounts = ["/sys/fs/cgroup"]
-    with open("/proc/self/cgroup", encoding="utf-8") as f:
-        home, = [line.strip()[3:] for line in f if line.startswith("0::")]
-    path = home.rstrip("/") + "/ka-" + os.urandom(4).hex()
-    os.mkdir(mounts[0] + path)
-
-    def move(to):
-        with open(mounts[0] + to + "/cgroup.procs", "w", encoding="ascii") as f:
-            f.write(str(os.getpid()))
-    try:
-        move(path)
-        yield path, lambda: move(home)
-    finally:
-        move(home)
-        os.rmdir(mounts[0] + path)
-
-
 def test_filter_cgroup():
     with ka.wire() as (c, s):
-        with cgroup() as (path, leave):
+        with ka.cgroup() as (path, leave):
             (a, x), = ka.pair(c, s)
             leave()
             (b, y), = ka.pair(c, s)

@@ -127,6 +127,40 @@ def wire():
         yield c, s
 
 
+def cgroup_root():
+    """Where the v2 tree is mounted."""
+    with open("/proc/mounts", encoding="utf-8") as f:
+        mounts = [line.split()[1] for line in f if line.split()[2] == "cgroup2"]
+    if mounts:
+        return mounts[0]
+    os.makedirs("/sys/fs/cgroup", exist_ok=True)
+    try:
+        run("mount", "-t", "cgroup2", "none", "/sys/fs/cgroup")
+    except AssertionError:
+        raise Skip("no cgroup2 here") from None
+    return "/sys/fs/cgroup"
+
+
+@contextlib.contextmanager
+def cgroup():
+    """A new cgroup of the v2 tree, that this process is in; and how to leave."""
+    root = cgroup_root()
+    with open("/proc/self/cgroup", encoding="utf-8") as f:
+        home, = [line.strip()[3:] for line in f if line.startswith("0::")]
+    path = home.rstrip("/") + "/ka-" + os.urandom(4).hex()
+    os.mkdir(root + path)
+
+    def move(to):
+        with open(root + to + "/cgroup.procs", "w", encoding="ascii") as f:
+            f.write(str(os.getpid()))
+    try:
+        move(path)
+        yield path, lambda: move(home)
+    finally:
+        move(home)
+        os.rmdir(root + path)
+
+
 def keepalive(sock, idle=None, intvl=None, cnt=None):
     """Turn keepalive on, with the values that are given."""
     tcp = socket.IPPROTO_TCP

@@ -107,6 +107,13 @@ test_options_of_conn_and_monitor() {
 	golden 2 'kactl: conn: --limit "few": not a whole number' conn --limit few
 	golden 2 'kactl: conn: --limit 0: out of range' conn --limit 0
 	golden 2 'kactl: conn: --limit -1: out of range' conn --limit -1
+	golden 2 'kactl: apply: missing value after "--spread"' apply --spread
+	golden 2 'kactl: apply: --spread "-1": not a number of seconds' apply --spread -1
+	golden 2 'kactl: apply: --spread "soon": not a number of seconds' apply --spread soon
+	golden 2 'kactl: apply: --spread 5000000: out of range' apply --spread 5000000
+	golden 2 'kactl: apply: "--spread" given twice' apply --spread 1 --spread 1
+	golden 2 'kactl: apply: unknown word "mark"' apply mark 1
+	golden 2 'kactl: apply: unknown word "now"' apply --dry-run now
 	golden 2 'kactl: monitor: missing value after "--count"' monitor --count
 	golden 2 'kactl: monitor: --count 0: out of range' monitor --count 0
 	golden 2 'kactl: monitor: --count "x": not a whole number' monitor --count x
@@ -146,6 +153,10 @@ test_no_module() {
 	golden 3 'kactl: policy: module tcp_keepalive is not loaded: modprobe tcp_keepalive' policy
 	golden 3 'kactl: stats: module tcp_keepalive is not loaded: modprobe tcp_keepalive' stats
 	golden 3 'kactl: conn: module tcp_keepalive is not loaded: modprobe tcp_keepalive' conn
+	golden 3 'kactl: rule: module tcp_keepalive is not loaded: modprobe tcp_keepalive' rule
+	golden 3 'kactl: save: module tcp_keepalive is not loaded: modprobe tcp_keepalive' save /tmp/ka-none
+	golden 3 'kactl: apply: module tcp_keepalive is not loaded: modprobe tcp_keepalive' apply --dry-run
+	[ ! -e /tmp/ka-none ] || fail "it was saved"
 	is "without privilege" 3 "$(setpriv --reuid 65534 --clear-groups \
 		"$KACTL" policy 2>/dev/null >&2; echo $?)"
 	load
@@ -274,7 +285,7 @@ test_closed_and_full_output() {
 test_help_teaches() {
 	local object
 
-	for object in "" policy stats conn monitor "policy set" "stats show" "conn show"; do
+	for object in "" policy rule apply stats conn monitor save restore "rule add" "policy set" "stats show" "conn show"; do
 		# shellcheck disable=SC2086 # words
 		"$KACTL" $object help | grep -q kactl || fail "no help of '$object'"
 	done
@@ -298,9 +309,18 @@ completes() {
 test_completion() {
 	COMPLETION=/usr/local/share/bash-completion/completions/kactl
 	[ -r "$COMPLETION" ] || skip "it is not installed"
-	completes "kactl" policy stats conn monitor --netns
+	completes "kactl" policy rule apply stats conn monitor save restore --netns
 	completes "kactl policy" show set reset help
 	completes "kactl policy set enforce" on off
+	completes "kactl rule" show add replace del flush test help
+	completes "kactl rule add" pref dir cgroup keepalive override
+	completes "kactl rule add dir" in out
+	completes "kactl rule add rport 80 keepalive" on off leave
+	completes "kactl rule replace" pref mark user-timeout
+	completes "kactl rule del" pref
+	completes "kactl rule test" dir remote
+	completes "kactl apply" --dry-run --spread local help
+	completes "kactl apply --dry-run" --spread rport
 	completes "kactl conn" show status local lport --sort help
 	completes "kactl conn status" alive probing unprotected
 	completes "kactl conn show" status uid --limit

@@ -86,6 +86,43 @@ def test_policy():
         assert start - 1 <= at.timestamp() <= time.time() + 1, first
 
 
+def test_rules():
+    """Numbered together with what happens to the policy."""
+    with ka.Netns() as ns, monitor(ns, "policy", "--count", "6") as p:
+        for words in ("rule add dir in rport 80 keepalive on",
+                      "policy set time 100",
+                      "rule replace pref 10 time 20..30 override",
+                      "rule add keepalive leave", "rule del pref 10"):
+            ka.run(ka.KACTL, "-n", ns.name, *words.split())
+        events = end(p)
+        seq = [e.pop("seq") for e in events]
+        assert seq == list(range(seq[0], seq[0] + 6)), seq
+        for e in events:
+            assert e.pop("netns_ino") == os.stat("/run/netns/" + ns.name).st_ino
+            assert re.fullmatch(r"\S+T\S+Z", e.pop("at")), e
+        first = {"event": "rule", "pref": 10, "dir": "in", "rport": [80, 80],
+                 "keepalive": "on", "hits": 0}
+        second = {"event": "rule", "pref": 10, "time": [20, 30],
+                  "override": True, "hits": 0}
+        third = {"event": "rule", "pref": 20, "keepalive": "leave", "hits": 0}
+        assert events.pop(1)["event"] == "policy"
+        assert events == [first, {**first, "removed": True}, second, third,
+                          {**second, "removed": True}], events
+
+
+def test_rules_text():
+    with ka.Netns() as ns, \
+            monitor(ns, "policy", "--count", "2", options=()) as p:
+        ka.run(ka.KACTL, "-n", ns.name, "rule", "add", "mark", "7/15", "time",
+               "60")
+        ka.run(ka.KACTL, "-n", ns.name, "rule", "flush")
+        out, err = p.communicate(timeout=20)
+        assert re.match(r"\S+Z rule pref 10 mark 0x7/0xf time 60 hits 0 seq "
+                        r"\d+\n\S+Z rule pref 10 mark 0x7/0xf time 60 hits 0 "
+                        r"removed seq \d+\n$", out), out
+        assert not err, err
+
+
 def test_text():
     with ka.Netns() as ns, \
             monitor(ns, "policy", "--count", "1", options=()) as p:

@@ -272,6 +272,31 @@ static double measure_probe(int n, int seconds)
 	return (double)cost / probes;
 }
 
+/*
+ * A command's instructions for each of n sockets: what it takes with them, less
+ * what it takes with the two there are before.
+ */
+static double measure_each(int n)
+{
+	struct rlimit files = { n + 64, n + 64 };
+	struct stretch s;
+	long long none;
+	struct pair p;
+	int i;
+
+	must(setrlimit(RLIMIT_NOFILE, &files), "setrlimit");
+	op_exec();
+	s = begin();
+	op_exec();
+	none = end(&s);
+	for (i = 0; i < n / 2; i++)
+		open_pair(&p);
+	op_exec();
+	s = begin();
+	op_exec();
+	return (double)(end(&s) - none) / n;
+}
+
 int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : "";
@@ -285,6 +310,10 @@ int main(int argc, char **argv)
 			cost = measure(&rows[i]);
 	if (!strcmp(name, "probe") && argc == 4)
 		cost = measure_probe(atoi(argv[2]), atoi(argv[3]));
+	if (!strcmp(name, "each") && argc > 3) {
+		command = argv + 3;
+		cost = measure_each(atoi(argv[2]));
+	}
 	if (cost < 0)
 		errx(EXIT_FAILURE, "cost of what?");
 	printf("%.1f\n", cost);

@@ -34,8 +34,19 @@ def enforce():
         f.write("on\n")
 
 
+def rules(n):
+    """Enter a state with n rules, none of which matches."""
+    def enter():
+        load()
+        text = "".join(f"rule add remote 192.0.{i // 250}.{i % 250} rport "
+                       f"{1000 + i} keepalive on\n" for i in range(n))
+        subprocess.run([KACTL, "-q", "restore"], input=text, text=True, check=True)
+    return enter
+
+
 # The states of the machine, in the order in which each repeat goes through them.
-STATES = {"nothing loaded": unload, "loaded": load, "enforcing": enforce}
+STATES = {"nothing loaded": unload, "loaded": load, "enforcing": enforce,
+          "64 rules": rules(64), "1024 rules": rules(1024)}
 
 # A row's first figure is what its others are held against; limits in per cent.
 Row = namedtuple("Row", "name figures")
@@ -51,7 +62,8 @@ def by_state(name, command, **limits):
 ROWS = [
     by_state("1 byte there and 1 back", ["pingpong"], loaded=0.05, enforcing=0.05),
     by_state("64 KiB in one direction", ["bulk"], loaded=0.05, enforcing=0.05),
-    by_state("connect + accept + close", ["connect"], loaded=0.5, enforcing=1.5),
+    by_state("connect + accept + close", ["connect"],
+             **{"loaded": 0.5, "enforcing": 1.5, "64 rules": 2, "1024 rules": 10}),
     # CONNECTIONS SECONDS
     by_state("probe + answer, 1000 a second", ["probe", "1000", "20"], loaded=None),
     by_state("probe + answer, 100 a second", ["probe", "100", "200"], loaded=None),
@@ -59,6 +71,16 @@ ROWS = [
     Row("statistics, whole process", [
         Figure("nstat -az", "loaded", ["exec", "nstat", "-az"]),
         Figure("kactl stats", "loaded", ["exec", KACTL, "stats"], 0)]),
+    Row("each of 2,000 sockets", [
+        Figure("ss -tnoi", "loaded", ["each", "2000", "ss", "-tnoi"]),
+        Figure("kactl conn", "loaded", ["each", "2000", KACTL, "conn"], -87.5),
+        Figure("kactl -j conn", "loaded", ["each", "2000", KACTL, "-j", "conn"], -87.5),
+        Figure("kactl apply", "loaded", ["each", "2000", KACTL, "-q", "apply"], -97.5)]),
+    Row("each of 40,000 sockets", [
+        Figure("ss -tnoi", "loaded", ["each", "40000", "ss", "-tnoi"]),
+        Figure("kactl conn", "loaded", ["each", "40000", KACTL, "conn"], -87.5),
+        Figure("kactl -j conn", "loaded", ["each", "40000", KACTL, "-j", "conn"], -87.5),
+        Figure("kactl apply", "loaded", ["each", "40000", KACTL, "-q", "apply"], -97.5)]),
 ]
 
 

@@ -1,0 +1,202 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Policy and rules onto connections that exist: what changes, what is left
+alone, when the first probe comes."""
+
+import collections
+import contextlib
+import re
+import resource
+import signal
+import socket
+import subprocess
+import time
+
+import ka
+from decide import CNT, IDLE, TCP, connected, on, rule, values
+from trace import instance
+
+TCP_REPAIR = 19
+
+
+def apply(ns, *words):
+    got, = ns.kactl("apply", *map(str, words))
+    return got
+
+
+def next_ms(ns):
+    conn, = ns.kactl("conn", "rport", "7000")
+    return conn["next_ms"]
+
+
+def test_keepalive_on_net_of_idle_time():
+    with ka.wire() as (c, s), connected(c, s) as (a, b):
+        time.sleep(100)
+        c.kactl("policy", "set", "time", "300", "enforce", "on")
+        assert not on(a)
+        got = apply(c, "--dry-run")
+        assert (got["seen"], got["matched"], got["changed"], got["overdue"]) == \
+            (1, 1, 1, 0), got
+        assert not on(a) and c.stats()["conns_applied"] == 0
+        got = apply(c)
+        assert (got["changed"], got["overdue"]) == (1, 0), got
+        assert on(a) and not on(b)
+        assert 150000 < next_ms(c) <= 202000, next_ms(c)
+        ka.expect(c, conns_applied=1)
+        # Once more changes nothing.
+        assert apply(c)["changed"] == 0
+        ka.expect(c, 600, probes_sent=1, probes_answered=1)
+
+
+def test_a_timer_of_two_hours_does_not_delay():
+    with ka.wire() as (c, s), connected(c, s) as (a, _):
+        ka.keepalive(a)
+        time.sleep(50)
+        c.kactl("policy", "set", "time", "60")
+        assert next_ms(c) > 7000000
+        apply(c)
+        assert next_ms(c) <= 12000
+        ka.expect(c, 60, probes_sent=1)
+
+
+def test_overdue():
+    with ka.wire() as (c, s), connected(c, s):
+        time.sleep(1000)
+        c.kactl("policy", "set", "time", "60", "intvl", "5", "enforce", "on")
+        got = apply(c, "--spread", "0")
+        assert got["overdue"] == 1, got
+        ka.expect(c, 2, probes_sent=1, probes_answered=1)
+
+
+def test_enforce_off_turns_off_what_the_module_turned_on():
+    with ka.wire() as (c, s):
+        c.kactl("policy", "set", "enforce", "on")
+        with connected(c, s) as (a, _), connected(c, s, port=7001) as (p, _), \
+                connected(c, s, port=7002, before=ka.keepalive) as (q, _):
+            ka.keepalive(p)             # by now it is the program's own
+            c.kactl("policy", "set", "enforce", "off")
+            assert on(a)
+            assert apply(c)["changed"] == 1
+            assert not on(a) and on(p) and on(q)
+
+
+def test_opted_out():
+    with ka.wire() as (c, s):
+        c.kactl("policy", "set", "enforce", "on")
+        with connected(c, s) as (a, _):
+            a.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 0)
+            got = apply(c)
+            assert got["skipped"]["opted_out"] == 1 and not on(a), got
+            # An override rule has the last word.
+            rule(c, "keepalive", "on", "override")
+            assert apply(c)["changed"] == 1 and on(a)
+
+
+def test_repair():
+    with ka.wire() as (c, s), connected(c, s) as (a, _):
+        c.kactl("policy", "set", "enforce", "on")
+        a.setsockopt(TCP, TCP_REPAIR, 1)
+        assert apply(c)["skipped"]["repair"] == 1 and not on(a)
+        a.setsockopt(TCP, TCP_REPAIR, 0)
+
+
+def test_rules_that_change():
+    """What the module set follows; what the program set stays."""
+    with ka.wire() as (c, s):
+        rule(c, "keepalive", "on", "time", 61, "probes", 3)
+        with connected(c, s) as (a, _), connected(c, s, port=7001) as (p, _):
+            p.setsockopt(TCP, IDLE, 15)
+            p.setsockopt(TCP, CNT, 4)
+            c.kactl("rule", "replace", "pref", "10", "keepalive", "on", "time",
+                    "62", "intvl", "8")
+            got = apply(c)
+            assert got["changed"] == 2, got
+            assert values(a)[:3] == (62, 8, 9), values(a)
+            assert values(p)[:3] == (15, 8, 4), values(p)
+            c.kactl("rule", "flush")
+            apply(c)
+            assert values(a)[:3] == (7200, 75, 9) and not on(a)
+            assert values(p)[:3] == (15, 75, 4) and not on(p)
+
+
+def test_filters():
+    with ka.wire() as (c, s):
+        with connected(c, s) as (a, _), connected(c, s, port=7001) as (b, _):
+            c.kactl("policy", "set", "enforce", "on")
+            got = apply(c, "rport", 7001)
+            assert (got["seen"], got["matched"], got["changed"]) == (2, 1, 1), got
+            assert on(b) and not on(a)
+            assert apply(c, "idle-min", 3600)["matched"] == 0
+            assert apply(c, "remote", "fd09::/64")["matched"] == 0
+
+
+def test_one_that_is_being_probed_is_left_to_its_timer():
+    with ka.wire() as (c, s), connected(c, s) as (a, _):
+        s.drop("prerouting")
+        ka.keepalive(a, 2, 40, 9)
+        ka.poll("a probe", 10, lambda: ka.tcp_info(a)[1] == 1)
+        before = next_ms(c)
+        apply(c)
+        assert next_ms(c) <= before
+
+
+def test_not_without_privilege():
+    with ka.Netns() as ns:
+        p = subprocess.run(["ip", "netns", "exec", ns.name, "setpriv", "--reuid",
+                            "65534", "--clear-groups", ka.KACTL, "apply",
+                            "--dry-run"], capture_output=True, text=True,
+                           check=False)
+        assert p.returncode == 4, p
+
+
+def test_no_herd():
+    """2000 overdue connections: in no 100 ms more than twice the mean."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (8192, 8192))
+    n, spread = 2000, 10
+    with ka.wire() as (c, s), contextlib.ExitStack() as stack:
+        for a, b in ka.pair(c, s, n=n):
+            stack.callback(a.close)
+            stack.callback(b.close)
+        time.sleep(1000)
+        c.kactl("policy", "set", "time", "600", "intvl", "75", "enforce", "on")
+        with instance() as path:
+            assert apply(c)["overdue"] == n
+            ka.poll("all probed", 60, lambda: c.mib() >= n)
+            with open(path + "/trace", encoding="ascii") as f:
+                times = sorted(float(t) for t in re.findall(
+                    r" (\d+\.\d+): probe_sent:", f.read()))
+        assert len(times) >= n, len(times)
+        slots = collections.Counter(int(t * 10) for t in times[:n])
+        busiest = max(slots.values())
+        print(f"# {busiest} in the busiest 100 ms, {n / spread / 10:.0f} in the"
+              f" mean, over {times[n - 1] - times[0]:.1f} s")
+        assert busiest <= 2 * n / spread / 10, slots
+        assert spread - 1 <= times[n - 1] - times[0] <= spread + 1
+
+
+def test_connections_that_come_and_go():
+    """Those that live throughout are all applied to, and nothing falls over."""
+    with ka.wire() as (c, s), contextlib.ExitStack() as stack:
+        socks = ka.pair(c, s, n=200)
+        for a, b in socks:
+            stack.callback(a.close)
+            stack.callback(b.close)
+        with s.inside():
+            churn = subprocess.Popen(
+                ["python3", "-c", "import socket\n"
+                 "l = socket.socket(); l.bind(('127.0.0.1', 0)); l.listen(9)\n"
+                 "while True:\n"
+                 " a = socket.create_connection(l.getsockname())\n"
+                 " b, _ = l.accept(); a.close(); b.close()\n"])
+        try:
+            s.kactl("policy", "set", "enforce", "on")
+            for _ in range(10):
+                apply(s)
+        finally:
+            churn.send_signal(signal.SIGKILL)
+            churn.wait()
+        assert all(on(b) for _, b in socks)
+
+
+if __name__ == "__main__":
+    ka.main([v for k, v in list(globals().items()) if k.startswith("test_")])
