@@ -7,6 +7,7 @@
 #include <linux/device.h>
 #include <linux/kernel.h>
 #include <linux/netdevice.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/sysfs.h>
 #include <linux/uidgid.h>
@@ -15,6 +16,7 @@
 #include "compat/class.h"
 #include "net.h"
 #include "policy.h"
+#include "rule.h"
 #include "stats.h"
 #include "sysfs.h"
 
@@ -73,12 +75,29 @@ POLICY_FILE(probes, KA_POLICY_PROBES);
 POLICY_FILE(enforce, KA_POLICY_ENFORCE);
 POLICY_FILE(inherit, KA_POLICY_INHERIT);
 
+static ssize_t rules_show(struct device *dev, struct device_attribute *attr,
+			  char *buf)
+{
+	const struct ka_net *kn = dev_get_drvdata(dev);
+	const struct ka_rules *rules;
+	unsigned int n;
+
+	rcu_read_lock();
+	rules = rcu_dereference(kn->rules);
+	n = rules ? rules->n : 0;
+	rcu_read_unlock();
+	return sysfs_emit(buf, "%u\n", n);
+}
+
+static DEVICE_ATTR_RO(rules);
+
 static struct attribute *policy_files[] = {
 	&policy_time.attr.attr,
 	&policy_intvl.attr.attr,
 	&policy_probes.attr.attr,
 	&policy_enforce.attr.attr,
 	&policy_inherit.attr.attr,
+	&dev_attr_rules.attr,
 	NULL
 };
 

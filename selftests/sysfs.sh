@@ -63,6 +63,17 @@ test_same_numbers_as_the_tool() {
 	is "counters" 18 "$(in_ns "$ns" ls "$SYSFS/statistics" | wc -l)"
 }
 
+test_rules_are_counted() {
+	local ns
+
+	new_netns ns
+	is "none" 0 "$(in_ns "$ns" cat "$SYSFS/rules")"
+	"$KACTL" -q -n "$ns" rule add rport 1 keepalive on >/dev/null
+	"$KACTL" -q -n "$ns" rule add rport 2 keepalive on >/dev/null
+	is "two" 2 "$(in_ns "$ns" cat "$SYSFS/rules")"
+	! in_ns "$ns" sh -c "echo 1 >$SYSFS/rules" 2>/dev/null || fail "it can be written"
+}
+
 test_owned_by_the_namespaces_root() {
 	local said steps
 
