@@ -27,6 +27,7 @@ enum {
 	SKIPPED_REPAIR,
 	SKIPPED_OPTED_OUT,
 	SKIPPED_CLOSED,
+	SKIPPED_BUSY,
 	NR_SUMS
 };
 
@@ -40,7 +41,7 @@ static const struct {
 	[SEEN] = { "seen", "seen", TCP_KEEPALIVE_A_APPLY_SEEN,
 		   "connections looked at" },
 	[MATCHED] = { "matched", "matched", TCP_KEEPALIVE_A_APPLY_MATCHED,
-		      "of those, meant and not skipped" },
+		      "of those, the ones that are meant" },
 	[CHANGED] = { "changed", "changed", TCP_KEEPALIVE_A_APPLY_CHANGED,
 		      "of those, changed" },
 	[OVERDUE] = { "overdue", "overdue", TCP_KEEPALIVE_A_APPLY_OVERDUE,
@@ -57,6 +58,9 @@ static const struct {
 	[SKIPPED_CLOSED] = { "closed", "skipped_closed",
 			     TCP_KEEPALIVE_A_APPLY_SKIPPED_CLOSED,
 			     "closed meanwhile" },
+	[SKIPPED_BUSY] = { "busy", "skipped_busy",
+			   TCP_KEEPALIVE_A_APPLY_SKIPPED_BUSY,
+			   "a program kept the socket locked for a second" },
 };
 
 /* What was asked for, and what was done in a namespace. */
@@ -97,6 +101,9 @@ static void apply_out(const struct apply *apply)
 	out_object();
 	netns_out((uint32_t)apply->ino);
 	for (i = 0; i < NR_SUMS; i++) {
+		/* It hardly ever happens. */
+		if (i == SKIPPED_BUSY && !apply->sum[i])
+			continue;
 		gloss = sums[i].gloss;
 		if (i == CHANGED && apply->dry_run)
 			gloss = "of those, would be changed";

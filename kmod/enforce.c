@@ -31,13 +31,14 @@
 /* Bits of sk_flags: the module turned keepalive on, the program turned it off. */
 #define MARK_KEEPALIVE		63
 #define MARK_OPTED_OUT		62
-/* The peer opened it. */
-#define MARK_PASSIVE		61
+/* The module saw it become established, and that the peer had opened it. */
+#define MARK_SEEN		61
+#define MARK_PASSIVE		60
 /* Of a value that the module set, 8 bits, to be told from one set since. */
-#define MARK_PROBES		53
-#define MARK_USER_TIMEOUT	45
+#define MARK_PROBES		52
+#define MARK_USER_TIMEOUT	44
 
-static_assert(SOCK_TXTIME < MARK_USER_TIMEOUT);
+static_assert(SOCK_TSTAMP_NEW < MARK_USER_TIMEOUT);
 
 /* How many namespaces enforce or have rules. */
 atomic_t ka_enforce_nets;
@@ -170,10 +171,11 @@ enum enforce_how { ENFORCE_NEW, ENFORCE_DRY, ENFORCE_HOLD };
  * Give the socket a value as the rule @r says, which may be NULL. What the
  * module set before does not count, unless it only holds to it; what the program
  * set stays, unless the rule overrides it or it is out of bounds. True if that
- * changes anything.
+ * changes anything; *effective is what is in effect then.
  */
 static bool enforce_one(struct sock *sk, const struct ka_rule *r,
-			enum ka_value value, enum enforce_how how)
+			enum ka_value value, enum enforce_how how,
+			s32 *effective)
 {
 	u32 was = ka_enforce_value(sk, value), v = was;
 	bool ours = ka_enforce_ours(sk, value), set = false;
@@ -186,15 +188,16 @@ static bool enforce_one(struct sock *sk, const struct ka_rule *r,
 		set = v != was;
 	}
 	if (r && r->max[value]) {
-		s32 effective = enforce_effective(sk, value, v);
-		s32 within = clamp_t(s32, effective, r->min[value],
+		s32 outside = enforce_effective(sk, value, v);
+		s32 within = clamp_t(s32, outside, r->min[value],
 				     r->max[value]);
 
-		if (within != effective) {
+		if (within != outside) {
 			v = within;
 			set = true;
 		}
 	}
+	*effective = enforce_effective(sk, value, v);
 	if (v == was && (ours || !set))
 		return false;
 	if (how != ENFORCE_DRY)
@@ -203,14 +206,43 @@ static bool enforce_one(struct sock *sk, const struct ka_rule *r,
 }
 
 static bool enforce_values(struct sock *sk, const struct ka_rule *r,
-			   enum enforce_how how)
+			   enum enforce_how how, s32 effective[KA_NVALUES])
 {
 	bool changed = false;
 	int i;
 
 	for (i = 0; i < KA_NVALUES; i++)
-		changed |= enforce_one(sk, r, i, how);
+		changed |= enforce_one(sk, r, i, how, &effective[i]);
 	return changed;
+}
+
+/**
+ * ka_enforce_closed - is it none of ours any more?
+ * @sk: the socket, locked
+ *
+ * One without a program may use the timer for another end (FIN_WAIT2).
+ */
+bool ka_enforce_closed(const struct sock *sk)
+{
+	return (1 << sk->sk_state) & (TCPF_CLOSE | TCPF_LISTEN) ||
+	       sock_flag(sk, SOCK_DEAD);
+}
+
+/**
+ * ka_enforce_probing - keepalive probes that TCP holds to be unanswered
+ * @sk: the socket
+ *
+ * TCP's count is of a closed window's probes as well, and the receive fast path
+ * leaves it alone.
+ */
+u32 ka_enforce_probing(const struct sock *sk)
+{
+	const struct tcp_sock *tp = tcp_sk(sk);
+
+	if (tp->packets_out || !tcp_write_queue_empty(sk) ||
+	    keepalive_time_elapsed(tp) < keepalive_time_when(tp))
+		return 0;
+	return READ_ONCE(inet_csk(sk)->icsk_probes_out);
 }
 
 /**
@@ -287,8 +319,10 @@ static const struct sock *enforce_listener(const struct sock *sk)
  */
 s8 ka_enforce_dir(const struct sock *sk)
 {
-	return enforce_marked(sk, MARK_PASSIVE) || enforce_listener(sk) ?
-	       TCP_KEEPALIVE_DIR_IN : TCP_KEEPALIVE_DIR_OUT;
+	bool in = enforce_marked(sk, MARK_SEEN) ?
+		  enforce_marked(sk, MARK_PASSIVE) : !!enforce_listener(sk);
+
+	return in ? TCP_KEEPALIVE_DIR_IN : TCP_KEEPALIVE_DIR_OUT;
 }
 
 /*
@@ -334,15 +368,21 @@ static struct ka_rule *enforce_rule(struct ka_net *kn, const struct sock *sk,
  */
 void ka_enforce_new(struct ka_net *kn, struct sock *sk, bool passive)
 {
+	s32 effective[KA_NVALUES];
 	struct ka_rule *r;
 	bool changed;
 
 	if (enforce_skips(sk, passive) != KA_SKIP_NOT)
 		return;
+	/* A socket may have had a life before, its listener too. */
+	if (enforce_marked(sk, MARK_KEEPALIVE))
+		enforce_off(sk);
+	enforce_mark(sk, MARK_OPTED_OUT, false);
+	enforce_mark(sk, MARK_SEEN, true);
 	enforce_mark(sk, MARK_PASSIVE, passive);
 	r = enforce_rule(kn, sk, passive ? TCP_KEEPALIVE_DIR_IN :
 					   TCP_KEEPALIVE_DIR_OUT);
-	changed = r && enforce_values(sk, r, ENFORCE_NEW);
+	changed = r && enforce_values(sk, r, ENFORCE_NEW, effective);
 	if (r)
 		atomic64_inc(&r->hits);
 
@@ -365,10 +405,12 @@ static void enforce_keepalive(struct ka_net *kn, const struct sock *sk,
 {
 	bool is_on = sock_flag(sk, SOCK_KEEPOPEN);
 	bool ours = is_on && enforce_marked(sk, MARK_KEEPALIVE);
+	/* The module's and off: the program did that unheard. */
+	bool opted_out = !is_on && (enforce_marked(sk, MARK_OPTED_OUT) ||
+				    enforce_marked(sk, MARK_KEEPALIVE));
 
 	if (r ? r->action == TCP_KEEPALIVE_ACTION_ON : READ_ONCE(kn->enforce)) {
-		if (!is_on && enforce_marked(sk, MARK_OPTED_OUT) &&
-		    !(r && r->override))
+		if (opted_out && !(r && r->override))
 			e->skip = KA_SKIP_OPTED_OUT;
 		else
 			e->on = !is_on;
@@ -382,7 +424,7 @@ static void enforce_keepalive(struct ka_net *kn, const struct sock *sk,
 /**
  * ka_enforce_again - rules and policy onto an existing connection
  * @kn: its namespace
- * @sk: its socket, locked by the process; BHs are on
+ * @sk: its socket, locked; BHs are off
  * @dry: only tell what would be done
  *
  * What the module set before is what it would be had the connection been made
@@ -395,10 +437,11 @@ struct ka_enforced ka_enforce_again(struct ka_net *kn, struct sock *sk,
 	struct ka_enforced e = { .skip = KA_SKIP_NOT };
 	struct ka_rule *r;
 
-	if ((1 << sk->sk_state) & (TCPF_CLOSE | TCPF_LISTEN)) {
+	if (ka_enforce_closed(sk)) {
 		e.skip = KA_SKIP_CLOSED;
 		return e;
 	}
+	e.probing = ka_enforce_probing(sk);
 	rcu_read_lock();
 	e.skip = enforce_skips(sk, true);
 	if (e.skip != KA_SKIP_NOT)
@@ -407,8 +450,8 @@ struct ka_enforced ka_enforce_again(struct ka_net *kn, struct sock *sk,
 	enforce_keepalive(kn, sk, r, &e);
 	if (e.skip != KA_SKIP_NOT)
 		goto out;
-	e.changed = enforce_values(sk, r, dry ? ENFORCE_DRY : ENFORCE_NEW) |
-		    e.on | e.off;
+	e.changed = enforce_values(sk, r, dry ? ENFORCE_DRY : ENFORCE_NEW,
+				   e.effective) | e.on | e.off;
 	if (dry)
 		goto out;
 	if (r)
@@ -425,16 +468,17 @@ out:
 /**
  * ka_enforce_hold - hold a connection to the rule that bounds or overrides it
  * @kn: its namespace
- * @sk: its socket, locked by the process; BHs are on
+ * @sk: its socket, locked; BHs are off
  *
  * Counts nothing: the rule had decided before.
  */
 void ka_enforce_hold(struct ka_net *kn, struct sock *sk)
 {
+	s32 effective[KA_NVALUES];
 	struct ka_rule *r;
 	u32 time;
 
-	if ((1 << sk->sk_state) & (TCPF_CLOSE | TCPF_LISTEN | TCPF_SYN_SENT))
+	if (ka_enforce_closed(sk) || sk->sk_state == TCP_SYN_SENT)
 		return;
 	rcu_read_lock();
 	r = enforce_skips(sk, true) == KA_SKIP_NOT ?
@@ -443,7 +487,7 @@ void ka_enforce_hold(struct ka_net *kn, struct sock *sk)
 		goto out;
 
 	time = tcp_sk(sk)->keepalive_time;
-	enforce_values(sk, r, ENFORCE_HOLD);
+	enforce_values(sk, r, ENFORCE_HOLD, effective);
 	if (r->override && r->action == TCP_KEEPALIVE_ACTION_OFF) {
 		enforce_off(sk);
 	} else if (r->override && r->action == TCP_KEEPALIVE_ACTION_ON &&
@@ -452,8 +496,7 @@ void ka_enforce_hold(struct ka_net *kn, struct sock *sk)
 		time = ~tcp_sk(sk)->keepalive_time;
 	}
 	if (sock_flag(sk, SOCK_KEEPOPEN) &&
-	    time != tcp_sk(sk)->keepalive_time &&
-	    !inet_csk(sk)->icsk_probes_out) {
+	    time != tcp_sk(sk)->keepalive_time && !ka_enforce_probing(sk)) {
 		u32 elapsed = keepalive_time_elapsed(tcp_sk(sk));
 		u32 when = keepalive_time_when(tcp_sk(sk));
 
@@ -478,12 +521,12 @@ void ka_enforce_changed(struct ka_net *kn)
 	enforces = kn->enforce || rules;
 	holds = rules && rules->holds;
 
-	if (enforces != kn->enforces) {
+	if (enforces != kn->enforces)
 		atomic_add(enforces ? 1 : -1, &ka_enforce_nets);
-		ka_hook_asked(enforces);
-	}
+	if (enforces && !kn->enforces)
+		ka_hook_asked();
 	if (holds != kn->holds)
 		ka_hook_setsockopt(holds);
-	kn->enforces = enforces;
+	WRITE_ONCE(kn->enforces, enforces);
 	WRITE_ONCE(kn->holds, holds);
 }

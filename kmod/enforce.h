@@ -16,16 +16,27 @@ enum ka_skip {
 	KA_SKIP_REPAIR,
 	KA_SKIP_OPTED_OUT,
 	KA_SKIP_CLOSED,
+	KA_SKIP_BUSY,
 	KA_NSKIPS,
 	KA_SKIP_NOT = KA_NSKIPS
 };
 
-/* What has been done to a connection, or would be. */
+/**
+ * struct ka_enforced - what has been done to a connection, or would be
+ * @skip: why nothing has, or KA_SKIP_NOT
+ * @changed: something has
+ * @on: keepalive has been turned on
+ * @off: or off
+ * @probing: it was being probed before
+ * @effective: what is in effect then, by &enum ka_value; a timeout of 0 is none
+ */
 struct ka_enforced {
 	enum ka_skip	skip;
 	bool		changed;
 	bool		on;
 	bool		off;
+	bool		probing;
+	s32		effective[KA_NVALUES];
 };
 
 extern atomic_t ka_enforce_nets;
@@ -38,6 +49,8 @@ static inline bool ka_enforce_any(void)
 
 bool ka_enforce_ours(const struct sock *sk, enum ka_value value);
 u32 ka_enforce_value(const struct sock *sk, enum ka_value value);
+u32 ka_enforce_probing(const struct sock *sk);
+bool ka_enforce_closed(const struct sock *sk);
 void ka_enforce_asked(struct sock *sk, bool on);
 
 void ka_enforce_new(struct ka_net *kn, struct sock *sk, bool passive);

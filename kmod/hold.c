@@ -2,7 +2,10 @@
 /*
  * Connections whose program has just set something that a rule bounds or
  * overrides. The hook sees a setsockopt() begin, not end, and the program may
- * sleep in between: a worker looks soon, and once more before the second is over.
+ * sleep in between: a worker looks soon, and once more before the second is over,
+ * and again for as long as it finds the program busy with the socket. A program
+ * that manages to sleep for longer before it has locked the socket (its memory is
+ * on a slow disk) is held to the rule when it sets something the next time.
  */
 #include <linux/hash.h>
 #include <linux/jiffies.h>
@@ -95,6 +98,7 @@ void ka_hold_add(struct sock *sk)
 static unsigned int hold_pick(struct hlist_head *chain,
 			      struct sock *due[HOLD_BATCH])
 {
+	HLIST_HEAD(over);
 	struct hlist_node *next;
 	unsigned int n = 0;
 	struct ka_hold *h;
@@ -106,8 +110,8 @@ static unsigned int hold_pick(struct hlist_head *chain,
 		if (time_after_eq(jiffies, h->last)) {
 			due[n++] = h->sk;
 			hlist_del(&h->node);
+			hlist_add_head(&h->node, &over);
 			hold_count--;
-			kfree(h);
 		} else if (h->begun && time_after_eq(jiffies, h->soon)) {
 			h->begun = false;
 			sock_hold(h->sk);
@@ -115,7 +119,31 @@ static unsigned int hold_pick(struct hlist_head *chain,
 		}
 	}
 	raw_spin_unlock_bh(&hold_lock);
+
+	hlist_for_each_entry_safe(h, next, &over, node)
+		kfree(h);
 	return n;
+}
+
+/* One that a program is busy with, for however long, is looked at again. */
+static void hold_look(struct sock *sk)
+{
+	unsigned long flags;
+	bool busy;
+
+	local_bh_disable();
+	bh_lock_sock(sk);
+	busy = sock_owned_by_user(sk);
+	if (!busy)
+		ka_enforce_hold(ka_net(sock_net(sk)), sk);
+	bh_unlock_sock(sk);
+	local_bh_enable();
+	if (busy) {
+		local_irq_save(flags);
+		ka_hold_add(sk);
+		local_irq_restore(flags);
+	}
+	sock_put(sk);
 }
 
 static void hold_work_fn(struct work_struct *work)
@@ -125,12 +153,8 @@ static void hold_work_fn(struct work_struct *work)
 
 	while (slot < ARRAY_SIZE(hold_hash)) {
 		n = hold_pick(&hold_hash[slot], due);
-		for (i = 0; i < n; i++) {
-			lock_sock(due[i]);
-			ka_enforce_hold(ka_net(sock_net(due[i])), due[i]);
-			release_sock(due[i]);
-			sock_put(due[i]);
-		}
+		for (i = 0; i < n; i++)
+			hold_look(due[i]);
 		if (n < HOLD_BATCH)
 			slot++;
 		cond_resched();

@@ -17,6 +17,7 @@
 #include <linux/rcupdate.h>
 #include <linux/tcp.h>
 #include <linux/tracepoint.h>
+#include <linux/workqueue.h>
 #include <net/inet_connection_sock.h>
 #include <net/ip.h>
 #include <net/tcp.h>
@@ -248,7 +249,9 @@ static void hook_hold(struct ka_net *kn, struct sock *sk)
 {
 	unsigned long flags;
 
-	if (!READ_ONCE(kn->holds))
+	/* A socket of the kernel's does not hold its namespace. */
+	if (!READ_ONCE(kn->holds) || !sk->sk_net_refcnt ||
+	    (1 << READ_ONCE(sk->sk_state)) & (TCPF_CLOSE | TCPF_LISTEN))
 		return;
 	local_irq_save(flags);
 	ka_hold_add(sk);
@@ -267,7 +270,7 @@ static int hook_asked_entry(struct kprobe *p, struct pt_regs *regs)
 	rcu_read_lock();
 	kn = hook_net(sk);
 	if (kn) {
-		ka_enforce_asked(sk, regs_get_kernel_argument(regs, 1));
+		ka_enforce_asked(sk, (int)regs_get_kernel_argument(regs, 1));
 		hook_hold(kn, sk);
 	}
 	rcu_read_unlock();
@@ -319,37 +322,61 @@ static struct kprobe *hook_kprobes[] = {
 	&hook_tick, &hook_asked, &hook_setsockopt,
 };
 
-/* In place only while a namespace, of so many, has a use for it. */
-static struct hook_at_need {
-	struct kprobe	*kp;
-	unsigned int	users;
-} hook_at_need[] = {
-	{ .kp = &hook_asked },
-	{ .kp = &hook_setsockopt },
-};
+/* How many namespaces have a use for hook_setsockopt. */
+static unsigned int hook_holders;
+static DEFINE_MUTEX(hook_lock);
+static void hook_rest_fn(struct work_struct *work);
+static DECLARE_DELAYED_WORK(hook_rest, hook_rest_fn);
 
-static DEFINE_MUTEX(hook_at_need_lock);
+/* Changing the kernel's text is dear: not at the pace of whoever edits rules. */
+#define HOOK_REST	(10 * HZ)
 
-static void hook_need(struct hook_at_need *h, bool need)
+static void hook_enable(struct kprobe *kp)
 {
-	mutex_lock(&hook_at_need_lock);
-	if (need && !h->users++)
-		enable_kprobe(h->kp);
-	else if (!need && !--h->users)
-		disable_kprobe(h->kp);
-	mutex_unlock(&hook_at_need_lock);
+	int err = kprobe_disabled(kp) ? enable_kprobe(kp) : 0;
+
+	if (err)
+		pr_warn_once("no kprobe on %s (error %d): what programs set is not noticed\n",
+			     kp->symbol_name, err);
 }
 
-/* Programs' SO_KEEPALIVE is of interest to one namespace more or less. */
-void ka_hook_asked(bool need)
+static void hook_rest_fn(struct work_struct *work)
 {
-	hook_need(&hook_at_need[0], need);
+	mutex_lock(&hook_lock);
+	if (!hook_holders && !kprobe_disabled(&hook_setsockopt))
+		disable_kprobe(&hook_setsockopt);
+	mutex_unlock(&hook_lock);
 }
 
-/* Programs' TCP_KEEP… and TCP_USER_TIMEOUT likewise. */
+/**
+ * ka_hook_asked - programs' SO_KEEPALIVE is of interest from now on
+ *
+ * May sleep. It stays so: a connection that was given keepalive keeps it, and its
+ * program's word on it counts later too.
+ */
+void ka_hook_asked(void)
+{
+	mutex_lock(&hook_lock);
+	hook_enable(&hook_asked);
+	mutex_unlock(&hook_lock);
+}
+
+/**
+ * ka_hook_setsockopt - what programs set is of interest to one namespace more
+ * @need: or less
+ *
+ * May sleep.
+ */
 void ka_hook_setsockopt(bool need)
 {
-	hook_need(&hook_at_need[1], need);
+	mutex_lock(&hook_lock);
+	if (need) {
+		hook_holders++;
+		hook_enable(&hook_setsockopt);
+	} else if (!--hook_holders) {
+		mod_delayed_work(system_wq, &hook_rest, HOOK_REST);
+	}
+	mutex_unlock(&hook_lock);
 }
 
 static struct hook_tracepoint {
@@ -433,6 +460,7 @@ out:
 /* May sleep. No hook is inside when it returns. */
 void ka_hook_exit(void)
 {
+	cancel_delayed_work_sync(&hook_rest);
 	unregister_kretprobe(&hook_wakeup);
 	unregister_kprobes(hook_kprobes, ARRAY_SIZE(hook_kprobes));
 	hook_tracepoints_exit(ARRAY_SIZE(hook_tracepoints));

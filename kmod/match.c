@@ -28,6 +28,8 @@ struct match_prefix {
  * @lport: local port, from and to
  * @rport: the peer's port, from and to
  * @uid: its user in @user_ns, from and to
+ * @kuid: the same as the kernel's own, as they were mapped when it was read
+ * @kuid_bounds: all users between the two are between the two @kuid
  * @user_ns: the user namespace that @uid is of; NULL if any user will do
  * @cgroup: the cgroup that its socket was made in or below, or NULL
  * @path: the name that @cgroup was asked for by
@@ -42,6 +44,8 @@ struct ka_match {
 	u16			lport[2];
 	u16			rport[2];
 	u32			uid[2];
+	kuid_t			kuid[2];
+	bool			kuid_bounds;
 	struct user_namespace	*user_ns;
 	struct cgroup		*cgroup;
 	const char		*path;
@@ -146,6 +150,11 @@ static int match_uid(struct ka_match *m, struct nlattr **tb,
 	if (m->uid[0] > m->uid[1])
 		return MATCH_REFUSE(extack, min, "uid: the range is empty");
 	m->user_ns = get_user_ns(user_ns);
+	/* Once: what maps to what may still change. */
+	m->kuid[0] = make_kuid(user_ns, m->uid[0]);
+	m->kuid[1] = make_kuid(user_ns, m->uid[1]);
+	m->kuid_bounds = uid_valid(m->kuid[0]) && uid_valid(m->kuid[1]) &&
+			 (m->uid[0] == m->uid[1] || user_ns == &init_user_ns);
 	return 0;
 }
 
@@ -417,7 +426,7 @@ static bool match_owner(const struct ka_match *m, const struct ka_subject *s)
 	if (m->user_ns) {
 		uid_t uid = from_kuid(m->user_ns, s->uid);
 
-		if (uid < m->uid[0] || uid > m->uid[1])
+		if (uid == (uid_t)-1 || uid < m->uid[0] || uid > m->uid[1])
 			return false;
 	}
 	return !m->cgroup || (s->cgroup && !ka_match_gone(m) &&
@@ -452,8 +461,10 @@ static struct ka_match_value match_addr(const struct in6_addr *addr, u8 len)
 	struct ka_match_value value;
 
 	if (len == sizeof(*addr)) {
-		value.v[0] = be64_to_cpup((const __be64 *)&addr->s6_addr32[0]);
-		value.v[1] = be64_to_cpup((const __be64 *)&addr->s6_addr32[2]);
+		value.v[0] = (u64)ntohl(addr->s6_addr32[0]) << 32 |
+			     ntohl(addr->s6_addr32[1]);
+		value.v[1] = (u64)ntohl(addr->s6_addr32[2]) << 32 |
+			     ntohl(addr->s6_addr32[3]);
 	} else {
 		/* As in ::ffff:0:0/96, where no IPv6 connection is. */
 		value.v[0] = 0;
@@ -485,18 +496,10 @@ static bool match_uid_range(const struct ka_match *m,
 			    struct ka_match_value *from,
 			    struct ka_match_value *to)
 {
-	kuid_t a, b;
-
-	if (!m->user_ns)
+	if (!m->kuid_bounds)
 		return false;
-	a = make_kuid(m->user_ns, m->uid[0]);
-	b = make_kuid(m->user_ns, m->uid[1]);
-	/* The users between the ends may be mapped to anywhere. */
-	if (!uid_valid(a) || !uid_valid(b) ||
-	    (m->uid[0] != m->uid[1] && m->user_ns != &init_user_ns))
-		return false;
-	from->v[1] = __kuid_val(a);
-	to->v[1] = __kuid_val(b);
+	from->v[1] = __kuid_val(m->kuid[0]);
+	to->v[1] = __kuid_val(m->kuid[1]);
 	return true;
 }
 

@@ -256,6 +256,7 @@ static const struct genl_ops ops[] = {
 		.maxattr	= ARRAY_SIZE(ka_netlink_conn_attrs) - 1,
 	}, {
 		.cmd		= TCP_KEEPALIVE_CMD_RULE_GET,
+		.start		= ka_netlink_rule_start,
 		.dumpit		= ka_netlink_rule_dump,
 		.policy		= no_attrs,
 		.maxattr	= ARRAY_SIZE(no_attrs) - 1,

@@ -44,6 +44,7 @@ void ka_netlink_rule_changed(struct ka_net *kn, const struct ka_rule *r,
 int ka_netlink_conn_dump(struct sk_buff *skb, struct netlink_callback *cb);
 int ka_netlink_conn_done(struct netlink_callback *cb);
 
+int ka_netlink_rule_start(struct netlink_callback *cb);
 int ka_netlink_rule_dump(struct sk_buff *skb, struct netlink_callback *cb);
 int ka_netlink_rule_add(struct sk_buff *skb, struct genl_info *info);
 int ka_netlink_rule_replace(struct sk_buff *skb, struct genl_info *info);

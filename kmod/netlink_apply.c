@@ -73,14 +73,16 @@ static const int apply_skipped[KA_NSKIPS] = {
 	[KA_SKIP_REPAIR]	= TCP_KEEPALIVE_A_APPLY_SKIPPED_REPAIR,
 	[KA_SKIP_OPTED_OUT]	= TCP_KEEPALIVE_A_APPLY_SKIPPED_OPTED_OUT,
 	[KA_SKIP_CLOSED]	= TCP_KEEPALIVE_A_APPLY_SKIPPED_CLOSED,
+	[KA_SKIP_BUSY]		= TCP_KEEPALIVE_A_APPLY_SKIPPED_BUSY,
 };
 
 static bool apply_wants(const struct apply *apply, const struct sock *sk)
 {
 	struct ka_subject s;
 
-	if (apply->idle_min && keepalive_time_elapsed(tcp_sk(sk)) / HZ <
-	    apply->idle_min)
+	if (apply->idle_min &&
+	    (sk->sk_state == TCP_SYN_SENT ||
+	     keepalive_time_elapsed(tcp_sk(sk)) / HZ < apply->idle_min))
 		return false;
 	ka_match_subject(&s, sk, -1);
 	return ka_match(apply->match, &s);
@@ -96,59 +98,103 @@ static u32 apply_turn(u32 n, u32 spread)
 }
 
 /* The most that it takes to close it if its peer is dead. */
-static u32 apply_close_ms(const struct sock *sk, u32 spread)
+static u32 apply_close_ms(const struct ka_enforced *e, u32 spread)
 {
-	u64 ms = jiffies_to_msecs(spread) +
-		 (u64)keepalive_probes(tcp_sk(sk)) *
-		 jiffies_to_msecs(keepalive_intvl_when(tcp_sk(sk)));
+	u64 ms = (u64)max(e->effective[KA_PROBES], 0) *
+		 max(e->effective[KA_INTVL], 0) * MSEC_PER_SEC;
 
-	return min_t(u64, ms, U32_MAX);
+	return min_t(u64, jiffies_to_msecs(spread) + ms, U32_MAX);
 }
 
-/* Set the timer to what is in effect now, less the time it has been idle. */
-static void apply_timer(struct apply *apply, struct apply_sum *sum,
-			struct sock *sk)
+/*
+ * Set the timer to what is in effect now, less the time it has been idle. The
+ * jiffies until its turn if it is to be paced, else 0.
+ */
+static u32 apply_timer(struct apply *apply, struct apply_sum *sum,
+		       struct sock *sk, const struct ka_enforced *e)
 {
-	u32 when = keepalive_time_when(tcp_sk(sk));
-	u32 elapsed = keepalive_time_elapsed(tcp_sk(sk));
-	u32 spread = apply->spread;
+	u32 when = max(e->effective[KA_TIME], 0) * HZ;
+	u32 idle = keepalive_time_elapsed(tcp_sk(sk));
+	u32 spread = apply->spread, turn;
 
 	/* One that is being probed is left to its timer. */
-	if (sk->sk_state == TCP_SYN_SENT || inet_csk(sk)->icsk_probes_out)
-		return;
-	if (elapsed < when) {
+	if (sk->sk_state == TCP_SYN_SENT || e->probing)
+		return 0;
+	/* TCP does not probe while data is on its way. */
+	if (tcp_sk(sk)->packets_out || !tcp_write_queue_empty(sk))
+		idle = 0;
+	if (idle < when) {
 		if (!apply->dry)
-			ka_enforce_rearm(sk, when - elapsed);
-		return;
+			ka_enforce_rearm(sk, when - idle);
+		return 0;
 	}
 	if (spread == U32_MAX)
-		spread = min_t(u32, keepalive_intvl_when(tcp_sk(sk)),
+		spread = min_t(u32, max(e->effective[KA_INTVL], 0) * HZ,
 			       APPLY_SPREAD);
 	sum->overdue++;
-	sum->close_ms = max(sum->close_ms, apply_close_ms(sk, spread));
-	if (!apply->dry)
-		ka_pace(sk, apply_turn(apply->overdue++, spread));
+	sum->close_ms = max(sum->close_ms, apply_close_ms(e, spread));
+	if (apply->dry)
+		return 0;
+	turn = apply_turn(apply->overdue++, spread);
+	return ka_pace_timer(sk, turn) ? turn : 0;
 }
 
+/* With the socket locked and BHs off. */
+static u32 apply_locked(struct apply *apply, struct apply_sum *sum,
+			struct sock *sk)
+{
+	struct ka_enforced e;
+
+	e = ka_enforce_again(ka_net(sock_net(sk)), sk, apply->dry);
+	if (e.skip != KA_SKIP_NOT) {
+		sum->skipped[e.skip]++;
+		return 0;
+	}
+	sum->changed += e.changed;
+	if (!e.on && (e.off || !sock_flag(sk, SOCK_KEEPOPEN)))
+		return 0;
+	return apply_timer(apply, sum, sk, &e);
+}
+
+/* As TCP's timers lock a socket; false if a program is busy with it. */
+static bool apply_try(struct apply *apply, struct apply_sum *sum,
+		      struct sock *sk, u32 *turn)
+{
+	bool busy;
+
+	local_bh_disable();
+	bh_lock_sock(sk);
+	busy = sock_owned_by_user(sk);
+	if (!busy)
+		*turn = apply_locked(apply, sum, sk);
+	bh_unlock_sock(sk);
+	local_bh_enable();
+	return !busy;
+}
+
+/*
+ * Whoever waited for a socket's lock could wait for ever, for a program whose
+ * memory does not come: such a one gets a second's patience.
+ */
 static void apply_one(struct apply *apply, struct apply_sum *sum,
 		      struct sock *sk)
 {
-	struct ka_enforced e;
+	unsigned long until = jiffies + HZ;
+	u32 turn;
 
 	sum->seen++;
 	if (!apply_wants(apply, sk))
 		return;
 	sum->matched++;
-	lock_sock(sk);
-	e = ka_enforce_again(ka_net(sock_net(sk)), sk, apply->dry);
-	if (e.skip == KA_SKIP_NOT) {
-		sum->changed += e.changed;
-		if (e.on || (!e.off && sock_flag(sk, SOCK_KEEPOPEN)))
-			apply_timer(apply, sum, sk);
-	} else {
-		sum->skipped[e.skip]++;
+	while (!apply_try(apply, sum, sk, &turn)) {
+		if (time_after(jiffies, until) || signal_pending(current)) {
+			sum->skipped[KA_SKIP_BUSY]++;
+			return;
+		}
+		schedule_timeout_interruptible(1);
 	}
-	release_sock(sk);
+	if (turn)
+		ka_pace(sk, turn);
 }
 
 static int apply_put(struct sk_buff *skb, const struct ka_net *kn,

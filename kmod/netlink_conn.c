@@ -77,20 +77,6 @@ static void conn_read_record(struct conn_info *info, const struct ka_conn *c)
 	info->rtt_min_us = READ_ONCE(c->rtt_min_us);
 }
 
-/*
- * TCP's own count of probes stands where there is no record. It counts those of
- * a closed window as well, and the receive fast path leaves it alone.
- */
-static u32 conn_probes_out(const struct sock *sk)
-{
-	const struct tcp_sock *tp = tcp_sk(sk);
-
-	if (tp->packets_out || !tcp_write_queue_empty(sk) ||
-	    keepalive_time_elapsed(tp) < keepalive_time_when(tp))
-		return 0;
-	return READ_ONCE(inet_csk(sk)->icsk_probes_out);
-}
-
 static void conn_read(struct conn_info *info, struct ka_net *kn,
 		      const struct sock *sk)
 {
@@ -107,7 +93,7 @@ static void conn_read(struct conn_info *info, struct ka_net *kn,
 	if (c)
 		conn_read_record(info, c);
 	else if (info->keepalive)
-		info->out = conn_probes_out(sk);
+		info->out = ka_enforce_probing(sk);
 	rcu_read_unlock();
 
 	/* An orphan in FIN_WAIT2 uses the timer for another end. */

@@ -314,6 +314,13 @@ static struct ka_rule *rule_next(struct ka_net *kn, unsigned int pref, u32 *seq)
 	return r;
 }
 
+/* A rule must find room in a message of its own. */
+int ka_netlink_rule_start(struct netlink_callback *cb)
+{
+	cb->min_dump_alloc = RULE_SIZE;
+	return 0;
+}
+
 int ka_netlink_rule_dump(struct sk_buff *skb, struct netlink_callback *cb)
 {
 	struct ka_net *kn = ka_net(sock_net(cb->skb->sk));

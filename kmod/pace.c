@@ -68,37 +68,50 @@ static bool pace_add(struct sock *sk, unsigned long slot)
 }
 
 /**
+ * ka_pace_timer - set a connection's timer for when its turn comes
+ * @sk: its socket, locked
+ * @delay: jiffies until then
+ *
+ * Return: true if it is to be given to ka_pace() once it is unlocked.
+ */
+bool ka_pace_timer(struct sock *sk, unsigned long delay)
+{
+	bool later = delay > PACE_SLOT;
+
+	ka_enforce_rearm(sk, later ? delay + 2 * PACE_SLOT : delay);
+	return later;
+}
+
+/**
  * ka_pace - probe a connection when its turn comes
- * @sk: its socket, locked by the process
+ * @sk: its socket, held by the caller and not locked
  * @delay: jiffies until then
  *
  * May sleep.
  */
 void ka_pace(struct sock *sk, unsigned long delay)
 {
-	if (delay <= PACE_SLOT) {
-		ka_enforce_rearm(sk, delay);
-		return;
-	}
 	mutex_lock(&pace_lock);
-	if (pace_add(sk, (jiffies + delay) / PACE_SLOT)) {
-		delay += 2 * PACE_SLOT;
+	if (pace_add(sk, (jiffies + delay) / PACE_SLOT))
 		queue_delayed_work(system_unbound_wq, &pace_work, PACE_NAP);
-	}
 	mutex_unlock(&pace_lock);
-	ka_enforce_rearm(sk, delay);
 }
 
-/* Set the timer, unless the peer has been heard since, or it runs by now. */
+/*
+ * Set the timer, unless the peer has been heard since, or it runs by now. With a
+ * program busy, for however long, it stands as it was set before.
+ */
 static void pace_arm(struct sock *sk, unsigned long delay)
 {
-	lock_sock(sk);
-	if (!((1 << sk->sk_state) & (TCPF_CLOSE | TCPF_LISTEN)) &&
-	    sock_flag(sk, SOCK_KEEPOPEN) && !inet_csk(sk)->icsk_probes_out &&
+	local_bh_disable();
+	bh_lock_sock(sk);
+	if (!sock_owned_by_user(sk) && !ka_enforce_closed(sk) &&
+	    sock_flag(sk, SOCK_KEEPOPEN) && !ka_enforce_probing(sk) &&
 	    keepalive_time_elapsed(tcp_sk(sk)) >=
 	    keepalive_time_when(tcp_sk(sk)))
 		ka_enforce_rearm(sk, delay);
-	release_sock(sk);
+	bh_unlock_sock(sk);
+	local_bh_enable();
 	sock_put(sk);
 }
 

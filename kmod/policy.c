@@ -235,17 +235,17 @@ void ka_policy_init(struct ka_net *kn)
 int ka_policy_inherit(struct ka_net *kn, struct ka_net *from)
 {
 	struct ka_policy p;
-	int i;
+	int err = 0, i;
 
 	mutex_lock(&from->policy_lock);
 	ka_policy_get(from, &p);
+	if (p.v[KA_POLICY_INHERIT]) {
+		for (i = 0; i < KA_NPOLICY; i++)
+			policy_put(kn, i, p.v[i]);
+		err = ka_ruleset_inherit(kn, from);
+	}
 	mutex_unlock(&from->policy_lock);
-
-	if (!p.v[KA_POLICY_INHERIT])
-		return 0;
-	for (i = 0; i < KA_NPOLICY; i++)
-		policy_put(kn, i, p.v[i]);
-	return ka_ruleset_inherit(kn, from);
+	return err;
 }
 
 void ka_policy_exit(struct ka_net *kn)

@@ -116,7 +116,7 @@ static bool rule_span(const struct ka_rules *rules, enum ka_match_key key,
 		return false;
 	*first = rule_stretch(k, &from);
 	*last = rule_stretch(k, &to);
-	return true;
+	return *first >= 0;
 }
 
 /* The key that leaves a rule the fewest stretches; KA_MATCH_NKEYS for none. */

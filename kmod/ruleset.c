@@ -25,15 +25,24 @@ static struct ka_rules *ruleset_now(const struct ka_net *kn)
 					 lockdep_is_held(&kn->policy_lock));
 }
 
-/* Put a table, or NULL, in the place of the one there is; under policy_lock. */
-static void ruleset_publish(struct ka_net *kn, struct ka_rules *rules)
+/*
+ * Put a table, or NULL, in the place of the one there is, which is returned; under
+ * policy_lock.
+ */
+static struct ka_rules *ruleset_swap(struct ka_net *kn, struct ka_rules *rules)
 {
 	struct ka_rules *old = ruleset_now(kn);
 
 	rcu_assign_pointer(kn->rules, rules);
 	WRITE_ONCE(kn->rules_seq, kn->rules_seq + 1);
 	ka_enforce_changed(kn);
-	ka_rules_free_rcu(old);
+	return old;
+}
+
+/* The same, done with the old one. */
+static void ruleset_publish(struct ka_net *kn, struct ka_rules *rules)
+{
+	ka_rules_free_rcu(ruleset_swap(kn, rules));
 }
 
 static void ruleset_tell(struct ka_net *kn, const struct ka_rule *r,
@@ -199,17 +208,21 @@ struct ka_rule *ka_ruleset_del(struct ka_net *kn, unsigned int pref,
 	return r;
 }
 
-/* Under policy_lock. */
-static void ruleset_swap(struct ka_net *kn, struct ka_rules *rules)
+/* Under policy_lock: all rules, and the policy unless @p is NULL. */
+static void ruleset_restore(struct ka_net *kn, struct ka_rules *rules,
+			    struct ka_policy *p)
 {
-	const struct ka_rules *old = ruleset_now(kn);
+	struct ka_rules *old = ruleset_swap(kn, rules);
 	unsigned int i;
 
+	/* Before anybody is told, which takes time. */
+	if (p)
+		ka_policy_restore(kn, p);
 	for (i = 0; old && i < old->n; i++)
 		ruleset_tell(kn, old->rule[i], true);
-	ruleset_publish(kn, rules);
 	for (i = 0; rules && i < rules->n; i++)
 		ruleset_tell(kn, rules->rule[i], false);
+	ka_rules_free_rcu(old);
 }
 
 /**
@@ -220,9 +233,7 @@ static void ruleset_swap(struct ka_net *kn, struct ka_rules *rules)
  */
 void ka_ruleset_flush(struct ka_net *kn)
 {
-	mutex_lock(&kn->policy_lock);
-	ruleset_swap(kn, NULL);
-	mutex_unlock(&kn->policy_lock);
+	ka_ruleset_restore(kn, NULL, NULL);
 }
 
 /**
@@ -232,22 +243,21 @@ void ka_ruleset_flush(struct ka_net *kn)
  * @p: fields of the policy to be set while the others are reset; NULL leaves the
  *	policy alone
  *
- * May sleep. Cannot fail: nobody sees half of it for longer than it takes.
+ * May sleep. Cannot fail. A connection that is opened in the microseconds between
+ * the one and the other may find new rules and the old policy.
  */
 void ka_ruleset_restore(struct ka_net *kn, struct ka_rules *rules,
 			struct ka_policy *p)
 {
 	mutex_lock(&kn->policy_lock);
-	ruleset_swap(kn, rules);
-	if (p)
-		ka_policy_restore(kn, p);
+	ruleset_restore(kn, rules, p);
 	mutex_unlock(&kn->policy_lock);
 }
 
 /**
  * ka_ruleset_inherit - start a new namespace with its maker's rules
  * @kn: the new namespace, which nobody else knows yet
- * @from: the maker's
+ * @from: the maker's; its policy_lock is held
  *
  * May sleep.
  *
@@ -255,17 +265,12 @@ void ka_ruleset_restore(struct ka_net *kn, struct ka_rules *rules,
  */
 int ka_ruleset_inherit(struct ka_net *kn, struct ka_net *from)
 {
-	struct ka_rules *rules;
+	struct ka_rules *rules = ka_rules_copy(ruleset_now(from));
 
-	mutex_lock(&from->policy_lock);
-	rules = ka_rules_copy(ruleset_now(from));
-	mutex_unlock(&from->policy_lock);
 	if (IS_ERR(rules))
 		return PTR_ERR(rules);
-
-	mutex_lock(&kn->policy_lock);
-	ruleset_publish(kn, rules);
-	mutex_unlock(&kn->policy_lock);
+	rcu_assign_pointer(kn->rules, rules);
+	ka_enforce_changed(kn);
 	return 0;
 }
 

@@ -80,6 +80,45 @@ def test_enforce_off_turns_off_what_the_module_turned_on():
             assert not on(a) and on(p) and on(q)
 
 
+def test_the_programs_word_after_enforce_off():
+    """Nobody enforces any more, and what programs say is still heard."""
+    with ka.wire() as (c, s):
+        c.kactl("policy", "set", "enforce", "on")
+        with connected(c, s) as (p, _), connected(c, s, port=7001) as (q, _):
+            c.kactl("policy", "set", "enforce", "off")
+            ka.keepalive(p)
+            q.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 0)
+            assert apply(c)["changed"] == 0 and on(p)
+            c.kactl("policy", "set", "enforce", "on")
+            got = apply(c)
+            assert got["skipped"]["opted_out"] == 1 and not on(q), got
+
+
+def test_dry_run_tells_of_what_would_be():
+    with ka.wire() as (c, s), connected(c, s), connected(c, s, port=7001):
+        time.sleep(1000)
+        rule(c, "keepalive", "on", "time", 60, "intvl", 5, "probes", 2)
+        dry = apply(c, "--dry-run")
+        assert (dry["changed"], dry["overdue"]) == (2, 2), dry
+        assert apply(c) == dry
+
+
+def test_an_orphan_ends_by_its_own_timer():
+    """In FIN_WAIT2 the timer of keepalive is that of another end."""
+    with ka.wire() as (c, s), connected(c, s) as (a, _):
+        ka.keepalive(a, 5)
+        a.setsockopt(TCP, socket.TCP_LINGER2, 120)
+        rule(c, "keepalive", "off", "override")
+        port = a.getsockname()[1]
+        a.close()
+        ka.poll("FIN_WAIT2", 5, lambda: [
+            x for x in c.kactl("conn", "lport", str(port))
+            if x["state"] == "FIN-WAIT-2"])
+        got = apply(c)
+        assert got["skipped"]["closed"] == 1, got
+        ka.poll("its end", 300, lambda: not c.kactl("conn", "lport", str(port)))
+
+
 def test_opted_out():
     with ka.wire() as (c, s):
         c.kactl("policy", "set", "enforce", "on")

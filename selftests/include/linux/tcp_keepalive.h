@@ -585,7 +585,10 @@ enum tcp_keepalive_a_restore {
  * @TCP_KEEPALIVE_A_APPLY_SKIPPED_REPAIR: u32, left alone: TCP_REPAIR
  * @TCP_KEEPALIVE_A_APPLY_SKIPPED_OPTED_OUT: u32, left alone: the program turned
  *	keepalive off on a connection that had it
- * @TCP_KEEPALIVE_A_APPLY_SKIPPED_CLOSED: u32, left alone: closed meanwhile
+ * @TCP_KEEPALIVE_A_APPLY_SKIPPED_CLOSED: u32, left alone: closed meanwhile, or its
+ *	program has gone
+ * @TCP_KEEPALIVE_A_APPLY_SKIPPED_BUSY: u32, left alone: a program kept the socket
+ *	locked for a second
  */
 enum tcp_keepalive_a_apply {
 	TCP_KEEPALIVE_A_APPLY_NETNS_INO = 1,
@@ -602,6 +605,7 @@ enum tcp_keepalive_a_apply {
 	TCP_KEEPALIVE_A_APPLY_SKIPPED_REPAIR,
 	TCP_KEEPALIVE_A_APPLY_SKIPPED_OPTED_OUT,
 	TCP_KEEPALIVE_A_APPLY_SKIPPED_CLOSED,
+	TCP_KEEPALIVE_A_APPLY_SKIPPED_BUSY,
 
 	/* private: */
 	__TCP_KEEPALIVE_A_APPLY_MAX,
