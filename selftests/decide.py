@@ -7,7 +7,6 @@ import contextlib
 import ipaddress
 import os
 import random
-import secrets
 import socket
 import time
 
@@ -38,15 +37,20 @@ def hits(ns):
 
 
 @contextlib.contextmanager
-def connected(c, s, family=socket.AF_INET, port=7000, before=None):
-    """A connection; before(sock) is done to the client's socket first."""
+def connected(c, s, family=socket.AF_INET, port=7000, before=None, uid=0):
+    """A connection, of that user's; before(sock) is done to the client's socket
+    first."""
     addr = ka.ADDR[family][1]
     with s.inside(), socket.socket(family, socket.SOCK_STREAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((addr, port))
         listener.listen(1)
         with c.inside():
-            a = socket.socket(family, socket.SOCK_STREAM)
+            os.seteuid(uid)
+            try:
+                a = socket.socket(family, socket.SOCK_STREAM)
+            finally:
+                os.seteuid(0)
         if before:
             before(a)
         a.connect((addr, port))
@@ -111,71 +115,23 @@ def test_mark():
 def test_uid():
     with ka.wire() as (c, s):
         rule(c, "uid", "1000-2000", "keepalive", "on")
-        with connected(c, s) as (a, _):
-            assert not on(a)
-        os.seteuid(1500)
-        try:
-            sock = socket.socket()      # made here: its owner is what counts
-        finally:
-            os.seteuid(0)
-        sock.close()
-        c.exec("sysctl", "-qw", "net.ipv4.ping_group_range=0 0")
-        with s.inside(), socket.socket() as listener:
-            listener.bind((ka.ADDR[socket.AF_INET][1], 7005))
-            listener.listen(1)
-            with c.inside():
-                os.seteuid(1500)
-                try:
-                    a = socket.socket()
-                finally:
-                    os.seteuid(0)
-            a.connect((ka.ADDR[socket.AF_INET][1], 7005))
-            b, _ = listener.accept()
-        assert on(a)
-        a.close()
-        b.close()
-
-
-@contextlib.contextmanager
-def cgroup():
-    """A cgroup of the v2 tree, and this process in one below it."""
-    root = "/sys/fs/cgroup"
-    if not os.path.exists(root + "/cgroup.procs"):
-        root += "/unified"
-    if not os.path.exists(root + "/cgroup.procs"):
-        root = "/tmp/ka-cgroup2"
-        os.makedirs(root, exist_ok=True)
-        if not os.path.exists(root + "/cgroup.procs"):
-            ka.run("mount", "-t", "cgroup2", "none", root)
-    with open("/proc/self/cgroup", encoding="ascii") as f:
-        home = [line.split("::")[1].strip() for line in f if "::" in line][0]
-    top = "/ka-" + secrets.token_hex(4)
-    os.makedirs(root + top + "/below")
-    try:
-        with open(root + top + "/below/cgroup.procs", "w", encoding="ascii") as f:
-            f.write(str(os.getpid()))
-        yield top
-    finally:
-        with open(root + home + "/cgroup.procs", "w", encoding="ascii") as f:
-            f.write(str(os.getpid()))
-        for name in "/below", "":
-            if os.path.exists(root + top + name):
-                os.rmdir(root + top + name)
+        for uid, want in (0, False), (1500, True), (2001, False):
+            with connected(c, s, uid=uid) as (a, _):
+                assert on(a) == want, uid
 
 
 def test_cgroup():
-    with ka.wire() as (c, s):
-        with connected(c, s, port=7001) as (outside, _):
-            with cgroup() as path:
-                rule(c, "cgroup", path, "keepalive", "on")
-                with connected(c, s) as (a, _):
-                    assert on(a)
-            assert not on(outside)
-            # It has been removed: still listed, and it says so.
-            with connected(c, s, port=7002) as (a, _):
-                assert not on(a)
-            assert c.kactl("rule")[0]["cgroup"] == path
-            assert "gone" in ka.run(ka.KACTL, "-n", c.name, "rule")
+    with ka.wire() as (c, s), connected(c, s, port=7001) as (outside, _):
+        with ka.cgroup() as (path, _), ka.cgroup():     # one below the other
+            rule(c, "cgroup", path, "keepalive", "on")
+            with connected(c, s) as (a, _):
+                assert on(a)
+        assert not on(outside)
+        # It has been removed: still listed, and it says so.
+        with connected(c, s, port=7002) as (a, _):
+            assert not on(a)
+        assert c.kactl("rule")[0]["cgroup"] == path
+        assert "gone" in ka.run(ka.KACTL, "-n", c.name, "rule")
 
 
 def test_leave_and_off_under_a_policy_that_enforces():
