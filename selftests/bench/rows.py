@@ -76,11 +76,11 @@ ROWS = [
         Figure("kactl conn", "loaded", ["each", "2000", KACTL, "conn"], -87.5),
         Figure("kactl -j conn", "loaded", ["each", "2000", KACTL, "-j", "conn"], -87.5),
         Figure("kactl apply", "loaded", ["each", "2000", KACTL, "-q", "apply"], -97.5)]),
-    Row("each of 40,000 sockets", [
-        Figure("ss -tnoi", "loaded", ["each", "40000", "ss", "-tnoi"]),
-        Figure("kactl conn", "loaded", ["each", "40000", KACTL, "conn"], -87.5),
-        Figure("kactl -j conn", "loaded", ["each", "40000", KACTL, "-j", "conn"], -87.5),
-        Figure("kactl apply", "loaded", ["each", "40000", KACTL, "-q", "apply"], -97.5)]),
+    Row("each of 20,000 sockets", [
+        Figure("ss -tnoi", "loaded", ["each", "20000", "ss", "-tnoi"]),
+        Figure("kactl conn", "loaded", ["each", "20000", KACTL, "conn"], -87.5),
+        Figure("kactl -j conn", "loaded", ["each", "20000", KACTL, "-j", "conn"], -87.5),
+        Figure("kactl apply", "loaded", ["each", "20000", KACTL, "-q", "apply"], -97.5)]),
 ]
 
 
