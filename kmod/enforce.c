@@ -259,8 +259,7 @@ void ka_enforce_rearm(struct sock *sk, unsigned long delay)
 /* As SO_KEEPALIVE does, but for the timer. */
 static void enforce_on(struct sock *sk)
 {
-	sock_set_flag(sk, SOCK_KEEPOPEN);
-	enforce_mark(sk, MARK_KEEPALIVE, true);
+	sk->sk_flags |= BIT(SOCK_KEEPOPEN) | BIT(MARK_KEEPALIVE);
 	enforce_mark(sk, MARK_OPTED_OUT, false);
 }
 
@@ -375,11 +374,10 @@ void ka_enforce_new(struct ka_net *kn, struct sock *sk, bool passive)
 	if (enforce_skips(sk, passive) != KA_SKIP_NOT)
 		return;
 	/* A socket may have had a life before, its listener too. */
-	if (enforce_marked(sk, MARK_KEEPALIVE))
+	if (unlikely(enforce_marked(sk, MARK_KEEPALIVE)))
 		enforce_off(sk);
-	enforce_mark(sk, MARK_OPTED_OUT, false);
-	enforce_mark(sk, MARK_SEEN, true);
-	enforce_mark(sk, MARK_PASSIVE, passive);
+	sk->sk_flags &= ~(BIT(MARK_OPTED_OUT) | BIT(MARK_PASSIVE));
+	sk->sk_flags |= BIT(MARK_SEEN) | (unsigned long)passive << MARK_PASSIVE;
 	r = enforce_rule(kn, sk, passive ? TCP_KEEPALIVE_DIR_IN :
 					   TCP_KEEPALIVE_DIR_OUT);
 	changed = r && enforce_values(sk, r, ENFORCE_NEW, effective);
