@@ -195,7 +195,7 @@ static int conn_fill(struct sk_buff *skb, struct netlink_callback *cb,
 		     const struct sock *sk)
 {
 	const struct conn_dump *dump = (void *)cb->ctx;
-	const struct sock *asker = NETLINK_CB(cb->skb).sk;
+	struct sock *asker = NETLINK_CB(cb->skb).sk;
 	struct ka_net *kn = ka_net(sock_net(sk));
 	struct conn_info info = {};
 	struct ka_subject subject;

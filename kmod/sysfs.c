@@ -144,9 +144,9 @@ static struct net *sysfs_net(const struct device *dev)
 	return ((struct ka_net *)dev_get_drvdata(dev))->net;
 }
 
-static const void *sysfs_namespace(ka_class_const struct device *dev)
+static const ka_class_tag *sysfs_namespace(ka_class_const struct device *dev)
 {
-	return sysfs_net(dev);
+	return ka_class_tag_of(sysfs_net(dev));
 }
 
 static void sysfs_get_ownership(ka_class_const struct device *dev, kuid_t *uid,
@@ -157,7 +157,7 @@ static void sysfs_get_ownership(ka_class_const struct device *dev, kuid_t *uid,
 
 /*
  * A namespace made in one step with its user namespace has no root yet: the
- * map is written next. The device is given to it soon after; where there is no
+ * map is written next. The files are given to it soon after; where there is no
  * map after 10 s there will be none.
  */
 #define SYSFS_OWN_WAIT		(HZ / 50)
@@ -182,7 +182,7 @@ static void sysfs_own(struct work_struct *work)
 		return;
 	}
 	net_ns_get_ownership(kn->net, &uid, &gid);
-	device_change_owner(kn->dev, uid, gid);
+	sysfs_groups_change_owner(&kn->dev->kobj, sysfs_groups, uid, gid);
 }
 
 static void sysfs_release(struct device *dev)

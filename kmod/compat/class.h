@@ -9,4 +9,13 @@
 #define ka_class_const
 #endif
 
+/* A namespace's tag is what all kinds of them have in common, once the whole. */
+#ifdef KA_HAVE_CLASS_NS_COMMON
+#define ka_class_tag		struct ns_common
+#define ka_class_tag_of(net)	(&(net)->ns)
+#else
+#define ka_class_tag		void
+#define ka_class_tag_of(net)	(net)
+#endif
+
 #endif
