@@ -6,9 +6,12 @@
  * never both. Those two are raw: the hooks run with preemption off even on a
  * kernel with PREEMPT_RT.
  */
+#include <linux/log2.h>
 #include <linux/rculist.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
+#include <net/inet_hashtables.h>
+#include <net/net_namespace.h>
 
 #include "conn.h"
 #include "net.h"
@@ -21,7 +24,9 @@
 unsigned int ka_max_conns = 65536;
 unsigned int ka_max_conns_total = 262144;
 
+/* As many chains as TCP has for the connections themselves. */
 struct hlist_head *ka_conn_hash __read_mostly;
+unsigned int ka_conn_hash_bits __read_mostly;
 static raw_spinlock_t conn_lock[1 << CONN_LOCK_BITS];
 static atomic_t conn_total;
 
@@ -150,7 +155,7 @@ void ka_conn_net_exit(struct ka_net *kn)
 {
 	u32 slot;
 
-	for (slot = 0; slot < BIT(KA_CONN_HASH_BITS); slot++) {
+	for (slot = 0; slot < BIT(ka_conn_hash_bits); slot++) {
 		struct ka_conn *c;
 
 		if (!atomic_read(&kn->records))
@@ -168,9 +173,11 @@ void ka_conn_net_exit(struct ka_net *kn)
 
 int ka_conn_init(void)
 {
+	const struct inet_hashinfo *tcp = init_net.ipv4.tcp_death_row.hashinfo;
 	int i;
 
-	ka_conn_hash = kvcalloc(BIT(KA_CONN_HASH_BITS), sizeof(*ka_conn_hash),
+	ka_conn_hash_bits = max(CONN_LOCK_BITS, ilog2(tcp->ehash_mask + 1));
+	ka_conn_hash = kvcalloc(BIT(ka_conn_hash_bits), sizeof(*ka_conn_hash),
 				GFP_KERNEL);
 	if (!ka_conn_hash)
 		return -ENOMEM;

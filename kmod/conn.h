@@ -73,15 +73,14 @@ struct ka_conn {
 	bool			watched;
 };
 
-#define KA_CONN_HASH_BITS	15
-
 extern struct hlist_head *ka_conn_hash;
+extern unsigned int ka_conn_hash_bits;
 extern unsigned int ka_max_conns;
 extern unsigned int ka_max_conns_total;
 
 static inline u32 ka_conn_slot(const struct sock *sk)
 {
-	return hash_ptr(sk, KA_CONN_HASH_BITS);
+	return hash_ptr(sk, ka_conn_hash_bits);
 }
 
 /**
