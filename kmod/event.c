@@ -61,14 +61,20 @@ static DECLARE_WORK(event_work, event_work_fn);
 /* The family is there to send by; hooks that read it are under RCU. */
 static bool event_open __read_mostly;
 
-/*
- * Does anybody listen? In any namespace: generic netlink knows no better. Under
- * rcu_read_lock(), for as long as it takes to add what is wanted.
+/**
+ * ka_event_wanted - does anybody listen?
+ * @kn: a namespace
+ *
+ * In any namespace: generic netlink knows no better. Under rcu_read_lock(), for
+ * as long as it takes to add what is wanted.
+ *
+ * Return: 0 if nobody does.
  */
-static bool event_wanted(const struct ka_net *kn)
+int ka_event_wanted(const struct ka_net *kn)
 {
-	return READ_ONCE(event_open) &&
-	       genl_has_listeners(&ka_netlink_family, kn->net,
+	if (!READ_ONCE(event_open))
+		return 0;
+	return genl_has_listeners(&ka_netlink_family, kn->net,
 				  KA_NETLINK_EVENTS);
 }
 
@@ -96,24 +102,20 @@ static void event_queue_add(struct ka_net *kn, struct ka_event *e)
 }
 
 /**
- * ka_event_add - tell the listeners that something happened
+ * ka_event_queue - tell the listeners, of whom there are some
  * @kn: the namespace
  * @sk: the connection's socket, locked
  * @what: what happened
  * @lost: probes lost in a row
  * @idle_ms: milliseconds for which the peer was silent
  *
- * Does nothing if nobody listens. BHs are off, or in a hook with PREEMPT_RT
- * preemption, under rcu_read_lock(). What there is no room for shows as a gap in
- * the numbers.
+ * See ka_event_add(). What there is no room for shows as a gap in the numbers.
  */
-void ka_event_add(struct ka_net *kn, const struct sock *sk,
-		  enum tcp_keepalive_event what, u32 lost, u32 idle_ms)
+void ka_event_queue(struct ka_net *kn, const struct sock *sk,
+		    enum tcp_keepalive_event what, u32 lost, u32 idle_ms)
 {
 	struct ka_event *e;
 
-	if (!event_wanted(kn))
-		return;
 	/* With PREEMPT_RT nothing could be freed here again. */
 	e = READ_ONCE(event_queued) < EVENT_QUEUE_MAX ? ka_pool_get() : NULL;
 	if (e) {
