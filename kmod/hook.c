@@ -30,10 +30,13 @@
 #include "net.h"
 #include "probe.h"
 
-/* The namespace of a socket, unless it or the module is leaving. */
+/*
+ * The namespace of a socket, unless it or the module is leaving; under
+ * rcu_read_lock().
+ */
 static struct ka_net *hook_net(const struct sock *sk)
 {
-	struct ka_net *kn = ka_net(sock_net(sk));
+	struct ka_net *kn = ka_net_rcu(sock_net(sk));
 
 	return kn && !READ_ONCE(kn->going) ? kn : NULL;
 }
@@ -324,7 +327,9 @@ static struct kprobe *hook_kprobes[] = {
 
 /* How many namespaces have a use for hook_setsockopt. */
 static unsigned int hook_holders;
-static DEFINE_MUTEX(hook_lock);
+/* The hooks are there; rules may outlive them, with the namespaces. */
+static bool hook_there;
+static DEFINE_MUTEX(hook_lock);		/* protects both */
 static void hook_rest_fn(struct work_struct *work);
 static DECLARE_DELAYED_WORK(hook_rest, hook_rest_fn);
 
@@ -333,8 +338,10 @@ static DECLARE_DELAYED_WORK(hook_rest, hook_rest_fn);
 
 static void hook_enable(struct kprobe *kp)
 {
-	int err = kprobe_disabled(kp) ? enable_kprobe(kp) : 0;
+	int err = 0;
 
+	if (hook_there && kprobe_disabled(kp))
+		err = enable_kprobe(kp);
 	if (err)
 		pr_warn_once("no kprobe on %s (error %d): what programs set is not noticed\n",
 			     kp->symbol_name, err);
@@ -373,7 +380,7 @@ void ka_hook_setsockopt(bool need)
 	if (need) {
 		hook_holders++;
 		hook_enable(&hook_setsockopt);
-	} else if (!--hook_holders) {
+	} else if (!--hook_holders && hook_there) {
 		mod_delayed_work(system_wq, &hook_rest, HOOK_REST);
 	}
 	mutex_unlock(&hook_lock);
@@ -442,8 +449,10 @@ int ka_hook_init(void)
 	hook_wakeup.maxactive = 2 * num_possible_cpus();
 	name = hook_wakeup.kp.symbol_name;
 	err = register_kretprobe(&hook_wakeup);
-	if (!err)
+	if (!err) {
+		hook_there = true;
 		return 0;
+	}
 
 out_kprobe:
 	pr_err("cannot load: no kprobe on %s in this kernel (error %d)\n",
@@ -460,6 +469,9 @@ out:
 /* May sleep. No hook is inside when it returns. */
 void ka_hook_exit(void)
 {
+	mutex_lock(&hook_lock);
+	hook_there = false;
+	mutex_unlock(&hook_lock);
 	cancel_delayed_work_sync(&hook_rest);
 	unregister_kretprobe(&hook_wakeup);
 	unregister_kprobes(hook_kprobes, ARRAY_SIZE(hook_kprobes));

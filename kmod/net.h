@@ -93,4 +93,10 @@ static inline struct ka_net *ka_net(const struct net *net)
 	return net_generic(net, ka_net_id);
 }
 
+/* The same for the hooks, which are under rcu_read_lock() already. */
+static inline struct ka_net *ka_net_rcu(const struct net *net)
+{
+	return rcu_dereference(net->gen)->ptr[ka_net_id];
+}
+
 #endif
