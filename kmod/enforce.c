@@ -9,13 +9,12 @@
  */
 #include <linux/hash.h>
 #include <linux/tcp.h>
-#include <net/inet6_hashtables.h>
-#include <net/inet_hashtables.h>
 #include <net/ipv6.h>
 #include <net/mptcp.h>
 #include <net/sock.h>
 #include <net/tcp.h>
 
+#include "compat/listener.h"
 #include "compat/timer.h"
 #include "enforce.h"
 #include "hold.h"
@@ -291,18 +290,18 @@ void ka_enforce_asked(struct sock *sk, bool on)
 /* The listener that a connection came in through; under rcu_read_lock(). */
 static const struct sock *enforce_listener(const struct sock *sk)
 {
-	struct inet_hashinfo *hash = sock_net(sk)->ipv4.tcp_death_row.hashinfo;
 	const struct inet_sock *inet = inet_sk(sk);
+	struct net *net = sock_net(sk);
 
 #if IS_ENABLED(CONFIG_IPV6)
 	if (sk->sk_family == AF_INET6 && !ipv6_addr_v4mapped(&sk->sk_v6_daddr))
-		return inet6_lookup_listener(sock_net(sk), hash, NULL, 0,
+		return inet6_lookup_listener(net, NULL, 0,
 					     &sk->sk_v6_daddr, inet->inet_dport,
 					     &sk->sk_v6_rcv_saddr,
 					     inet->inet_num,
 					     sk->sk_bound_dev_if, 0);
 #endif
-	return __inet_lookup_listener(sock_net(sk), hash, NULL, 0,
+	return __inet_lookup_listener(net, NULL, 0,
 				      inet->inet_daddr, inet->inet_dport,
 				      inet->inet_rcv_saddr, inet->inet_num,
 				      sk->sk_bound_dev_if, 0);
@@ -343,7 +342,10 @@ static enum ka_skip enforce_skips(const struct sock *sk, bool may_be_passive)
 	return listener && sk_is_mptcp(listener) ? KA_SKIP_NOT : KA_SKIP_KERNEL;
 }
 
-/* The rule that decides about a connection, or NULL; under rcu_read_lock(). */
+/*
+ * The rule that decides about a connection, or NULL; under rcu_read_lock(). A
+ * direction of -1 is found out.
+ */
 static struct ka_rule *enforce_rule(struct ka_net *kn, const struct sock *sk,
 				    s8 dir)
 {
@@ -352,7 +354,7 @@ static struct ka_rule *enforce_rule(struct ka_net *kn, const struct sock *sk,
 
 	if (!rules)
 		return NULL;
-	ka_match_subject(&s, sk, dir);
+	ka_match_subject(&s, sk, dir < 0 ? ka_enforce_dir(sk) : dir);
 	return ka_rules_decide(rules, &s);
 }
 
@@ -393,7 +395,8 @@ void ka_enforce_new(struct ka_net *kn, struct sock *sk, bool passive)
 	} else if (r && r->action == TCP_KEEPALIVE_ACTION_OFF) {
 		enforce_off(sk);
 	}
-	if (changed && sock_flag(sk, SOCK_KEEPOPEN))
+	/* One that this end opens TCP arms itself, when the hook has returned. */
+	if (changed && passive && sock_flag(sk, SOCK_KEEPOPEN))
 		ka_enforce_rearm(sk, keepalive_time_when(tcp_sk(sk)));
 }
 
@@ -444,7 +447,7 @@ struct ka_enforced ka_enforce_again(struct ka_net *kn, struct sock *sk,
 	e.skip = enforce_skips(sk, true);
 	if (e.skip != KA_SKIP_NOT)
 		goto out;
-	r = enforce_rule(kn, sk, ka_enforce_dir(sk));
+	r = enforce_rule(kn, sk, -1);
 	enforce_keepalive(kn, sk, r, &e);
 	if (e.skip != KA_SKIP_NOT)
 		goto out;
@@ -480,7 +483,7 @@ void ka_enforce_hold(struct ka_net *kn, struct sock *sk)
 		return;
 	rcu_read_lock();
 	r = enforce_skips(sk, true) == KA_SKIP_NOT ?
-	    enforce_rule(kn, sk, ka_enforce_dir(sk)) : NULL;
+	    enforce_rule(kn, sk, -1) : NULL;
 	if (!r)
 		goto out;
 
