@@ -45,6 +45,7 @@ const struct nla_policy
  * @idle_min: seconds for which they have been idle
  * @spread: jiffies; U32_MAX for what each connection's interval says
  * @overdue: how many overdue ones there have been
+ * @all: @match was not given, and need not be asked
  * @dry: change nothing
  * @done: the last part has been told
  */
@@ -54,6 +55,7 @@ struct apply {
 	u32		idle_min;
 	u32		spread;
 	u32		overdue;
+	bool		all;
 	bool		dry;
 	bool		done;
 };
@@ -84,6 +86,8 @@ static bool apply_wants(const struct apply *apply, const struct sock *sk)
 	    (sk->sk_state == TCP_SYN_SENT ||
 	     keepalive_time_elapsed(tcp_sk(sk)) / HZ < apply->idle_min))
 		return false;
+	if (apply->all)
+		return true;
 	ka_match_subject(&s, sk, -1);
 	return ka_match(apply->match, &s);
 }
@@ -180,7 +184,7 @@ static void apply_one(struct apply *apply, struct apply_sum *sum,
 		      struct sock *sk)
 {
 	unsigned long until = jiffies + HZ;
-	u32 turn;
+	u32 turn = 0;
 
 	sum->seen++;
 	if (!apply_wants(apply, sk))
@@ -229,6 +233,7 @@ static int apply_start(struct netlink_callback *cb)
 	if (IS_ERR(match))
 		return PTR_ERR(match);
 	apply->match = match;
+	apply->all = !a[TCP_KEEPALIVE_A_APPLY_MATCH];
 	if (idle_min)
 		apply->idle_min = nla_get_u32(idle_min);
 	apply->dry = nla_get_flag(a[TCP_KEEPALIVE_A_APPLY_DRY_RUN]);

@@ -21,6 +21,8 @@
 #define PACE_SLOT	32
 /* And from one look for slots that have come to the next. */
 #define PACE_NAP	(PACE_SLOT / 4)
+/* Slots that are swept at a look: those of ten minutes within 20 s. */
+#define PACE_SWEEP	8
 
 /**
  * struct pace_chunk - sockets whose turn is in the same slot
@@ -133,6 +135,45 @@ static void pace_run(struct pace_chunk *c)
 	}
 }
 
+/* Let go of those of a slot that have closed. */
+static void pace_sweep_slot(struct pace_chunk *c)
+{
+	unsigned int i;
+
+	for (; c; c = c->next) {
+		for (i = c->n; i--; ) {
+			struct sock *sk = c->sk[i];
+
+			if (READ_ONCE(sk->sk_state) != TCP_CLOSE)
+				continue;
+			c->sk[i] = c->sk[--c->n];
+			sock_put(sk);
+		}
+	}
+}
+
+/*
+ * Go on over what waits, some slots at a time: a socket that is held keeps its
+ * memory and, once its program has gone, its namespace.
+ */
+static void pace_sweep(void)
+{
+	static unsigned long swept;
+	struct pace_chunk *c;
+	int i;
+
+	mutex_lock(&pace_lock);
+	for (i = 0; i < PACE_SWEEP; i++) {
+		c = xa_find_after(&pace_slots, &swept, ULONG_MAX, XA_PRESENT);
+		if (!c) {
+			swept = 0;
+			break;
+		}
+		pace_sweep_slot(c);
+	}
+	mutex_unlock(&pace_lock);
+}
+
 static void pace_work_fn(struct work_struct *work)
 {
 	struct pace_chunk *c;
@@ -152,8 +193,10 @@ static void pace_work_fn(struct work_struct *work)
 			break;
 		pace_run(c);
 	}
-	if (more)
-		queue_delayed_work(system_unbound_wq, &pace_work, PACE_NAP);
+	if (!more)
+		return;
+	pace_sweep();
+	queue_delayed_work(system_unbound_wq, &pace_work, PACE_NAP);
 }
 
 /* Nobody is left who could add. May sleep. */
