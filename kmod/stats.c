@@ -80,12 +80,22 @@ static void stats_sum(const struct ka_net *kn, u64 v[KA_NSTATS])
 	}
 }
 
+/* A CPU's share of what the kernel counts of this namespace's probes. */
+static unsigned long stats_mib_cpu(const struct net *net, int cpu)
+{
+	const struct linux_mib *mib = per_cpu_ptr(net->mib.net_statistics, cpu);
+
+	return READ_ONCE(mib->mibs[LINUX_MIB_TCPKEEPALIVE]);
+}
+
 /* The kernel's count of this namespace's probes since counting began. */
 static u64 stats_mib(const struct ka_net *kn)
 {
-	unsigned long mib = snmp_fold_field(kn->net->mib.net_statistics,
-					    LINUX_MIB_TCPKEEPALIVE);
+	unsigned long mib = 0;
+	int cpu;
 
+	for_each_possible_cpu(cpu)
+		mib += stats_mib_cpu(kn->net, cpu);
 	/* As wide as the MIB itself, so that both wrap alike. */
 	mib -= kn->mib_base;
 	return mib;
@@ -164,8 +174,7 @@ static long stats_start_cpu(void *arg)
 		struct ka_net *kn = ka_net(net);
 		struct ka_stats *s = per_cpu_ptr(kn->stats, cpu);
 
-		kn->mib_base += per_cpu_ptr(net->mib.net_statistics,
-					    cpu)->mibs[LINUX_MIB_TCPKEEPALIVE];
+		kn->mib_base += stats_mib_cpu(net, cpu);
 		kn->mib_base -= u64_stats_read(&s->v[KA_PROBES_SENT]);
 	}
 	rcu_read_unlock();
