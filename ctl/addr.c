@@ -143,11 +143,11 @@ void addr_out(const char *name, const struct nlattr *addr)
 		out_null(name);
 }
 
-/* ADDRESS:PORT, in a row of text. */
-void addr_word(const struct nlattr *addr, const struct nlattr *port)
+/* ADDRESS:PORT; @text has room for ADDR_TEXT. */
+void addr_port(const struct nlattr *addr, const struct nlattr *port, char *text)
 {
-	char text[ADDR_TEXT], *p = text;
 	uint64_t n = 0;
+	char *p = text;
 
 	switch (addr ? attr_len(addr) : 0) {
 	case V4_LEN:
@@ -164,5 +164,13 @@ void addr_word(const struct nlattr *addr, const struct nlattr *port)
 	*p++ = ':';
 	attr_uint(port, &n);
 	*put_port(p, (unsigned int)n & UINT16_MAX) = '\0';
+}
+
+/* The same, in a row of text. */
+void addr_word(const struct nlattr *addr, const struct nlattr *port)
+{
+	char text[ADDR_TEXT];
+
+	addr_port(addr, port, text);
 	out_word(text);
 }

@@ -12,6 +12,8 @@ struct nlattr;
 const char *addr_family(const struct nlattr *addr);
 bool addr_text(const struct nlattr *addr, char *text);
 void addr_out(const char *name, const struct nlattr *addr);
+void addr_port(const struct nlattr *addr, const struct nlattr *port,
+	       char *text);
 void addr_word(const struct nlattr *addr, const struct nlattr *port);
 
 #endif /* ADDR_H */

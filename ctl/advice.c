@@ -10,22 +10,14 @@
 #include "policy.h"
 #include "rule.h"
 
-/* Seconds: below that a hiccup of the network is taken for a dead peer. */
-#define TIME_HASTY	10
-
 /* Seconds that a flow may be idle before it is forgotten: the shortest of the usual. */
 #define IDLE_LIMIT	240
 #define IDLE_LIMIT_OF	"Azure's load balancers"
 
-static int64_t detection(const int64_t *v)
-{
-	return v[POLICY_TIME] + v[POLICY_INTVL] * v[POLICY_PROBES];
-}
-
 /* The user set time, and @v is in effect. */
 static void advise_time(const int64_t *v)
 {
-	int64_t time = v[POLICY_TIME], total = detection(v);
+	int64_t time = v[POLICY_TIME], total = policy_detection(v);
 
 	if (time < TIME_HASTY)
 		warn("warning: time %" PRId64 ": under %d s every idle connection costs "
@@ -43,12 +35,14 @@ static void advise_time(const int64_t *v)
 
 static void advise_user_timeout(int64_t ms, const int64_t *v)
 {
-	int64_t one = v[POLICY_TIME] + v[POLICY_INTVL], total = detection(v);
+	int64_t total = policy_detection(v), one;
 
-	if (ms <= 1000 * one)
+	if (__builtin_add_overflow(v[POLICY_TIME], v[POLICY_INTVL], &one))
+		one = INT64_MAX;
+	if (ms <= 0 || (ms - 1) / 1000 < one)
 		warn("warning: user-timeout %" PRId64 ": not above time + intvl, which is "
 		     "%" PRId64 " s: one lost probe closes a connection", ms, one);
-	else if (ms < 1000 * total)
+	else if (ms / 1000 < total)
 		warn("warning: user-timeout %" PRId64 ": below time + intvl * probes, "
 		     "which is %" PRId64 " s: it closes a connection before the probes "
 		     "are used up", ms, total);

@@ -4,6 +4,9 @@
 
 #include <stdint.h>
 
+/* Seconds: below that a hiccup of the network is taken for a dead peer. */
+#define TIME_HASTY	10
+
 struct policy;
 struct rule;
 

@@ -42,6 +42,20 @@ struct setting {
 	int64_t now[NR_POLICY_FIELDS];
 };
 
+/**
+ * policy_detection - seconds from the last that was heard of a peer to giving it up
+ * @v: the policy; no value of it is taken on trust
+ */
+int64_t policy_detection(const int64_t *v)
+{
+	int64_t probing, total;
+
+	if (__builtin_mul_overflow(v[POLICY_INTVL], v[POLICY_PROBES], &probing) ||
+	    __builtin_add_overflow(v[POLICY_TIME], probing, &total))
+		return INT64_MAX;
+	return total;
+}
+
 static void detect_out(int64_t seconds)
 {
 	char text[64] = "";
@@ -88,8 +102,7 @@ void policy_out(const struct nlattr *const *tb)
 			out_int(f->name, v[i], f->gloss);
 	}
 	if (whole)
-		detect_out(v[POLICY_TIME] +
-			   v[POLICY_INTVL] * v[POLICY_PROBES]);
+		detect_out(policy_detection(v));
 }
 
 static enum status policy_reply(struct nlattr *attrs, int len, void *arg)

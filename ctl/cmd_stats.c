@@ -12,81 +12,15 @@
 
 #include <linux/tcp_keepalive.h>
 
-#include "attr.h"
 #include "hist.h"
 #include "kactl.h"
 #include "netns.h"
 #include "nl.h"
 #include "out.h"
 #include "parse.h"
+#include "stats.h"
 
 #define WATCH_MAX	1e9	/* seconds, which any timespec can hold */
-
-enum { GAUGE = 1, BASIC = 2 };	/* BASIC: shown in text even when 0 */
-
-#define STAT(STATS_NAME, name_, flags_, doc_)				\
-	{ TCP_KEEPALIVE_A_STATS_##STATS_NAME, name_, flags_, doc_ }
-
-static const struct stat_desc {
-	int attr;
-	const char *name;
-	int flags;
-	const char *doc;
-} stats[] = {
-	STAT(PROBES_SENT, "probes_sent", BASIC,
-	     "probes that TCP's keepalive timer built"),
-	STAT(PROBES_ANSWERED, "probes_answered", BASIC,
-	     "the peer was heard from before the next probe"),
-	STAT(PROBES_LOST, "probes_lost", BASIC,
-	     "no answer before the next probe or the end"),
-	STAT(PROBES_RESET, "probes_reset", 0,
-	     "the peer answered with RST"),
-	STAT(PROBES_ABANDONED, "probes_abandoned", 0,
-	     "the connection ended for another reason while the probe was out"),
-	STAT(PROBES_PENDING, "probes_pending", GAUGE,
-	     "out now, undecided"),
-	STAT(PROBES_FAILED, "probes_failed", 0,
-	     "refused by the local stack (congestion) and not counted as unanswered by TCP"),
-	STAT(PROBES_UNSEEN, "probes_unseen", 0,
-	     "sent while the module's hook was switched off"),
-	STAT(PROBES_NOMEM, "probes_nomem", 0,
-	     "never built for want of memory, and not in probes_sent"),
-	STAT(PROBE_BYTES, "probe_bytes", 0,
-	     "bytes of the probes at the IP layer"),
-	STAT(CONNS_DEAD, "conns_dead", BASIC,
-	     "connections closed by the keepalive timer"),
-	STAT(CONNS_UNREACHABLE, "conns_unreachable", 0,
-	     "those of conns_dead whose last word was an ICMP error"),
-	STAT(CONNS_RESET, "conns_reset", 0,
-	     "connections that ended by RST while a probe was out"),
-	STAT(CONNS_RECOVERED, "conns_recovered", 0,
-	     "connections that answered after at least one lost probe"),
-	STAT(CONNS_ENFORCED, "conns_enforced", 0,
-	     "new connections on which the policy turned keepalive on"),
-	STAT(CONNS_APPLIED, "conns_applied", 0,
-	     "existing connections that were given the policy's values"),
-	STAT(CONNS_TRACKED, "conns_tracked", GAUGE,
-	     "connections with a record now"),
-	STAT(CONNS_UNTRACKED, "conns_untracked", 0,
-	     "probing connections that got no record: max_conns or memory was reached"),
-};
-
-static const struct hist hists[] = {
-	{ TCP_KEEPALIVE_A_STATS_RTT_US, "rtt_us",
-	  "microseconds from a probe to its answer, where that can be told" },
-	{ TCP_KEEPALIVE_A_STATS_LOST_IN_ROW, "lost_in_row",
-	  "probes lost in a row when the peer was heard again" },
-	{ TCP_KEEPALIVE_A_STATS_DETECT_MS, "detect_ms",
-	  "milliseconds from when the peer was last heard to declared dead" },
-};
-
-/* A namespace's statistics by attribute, and when they were read. */
-struct sample {
-	uint32_t ino;
-	double at;
-	uint64_t has;
-	uint64_t value[TCP_KEEPALIVE_A_STATS_MAX + 1];
-};
 
 struct show {
 	bool all;
@@ -95,28 +29,6 @@ struct show {
 	struct sample *last;	/* of each namespace */
 	size_t nr_last;
 };
-
-static double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
-
-static void sample_read(struct sample *s, struct nlattr *attrs, int len)
-{
-	const struct nlattr *tb[TCP_KEEPALIVE_A_STATS_MAX + 1];
-	int type;
-
-	memset(s, 0, sizeof(*s));
-	s->at = now();
-	attr_table(tb, TCP_KEEPALIVE_A_STATS_MAX, attrs, len);
-	for (type = 0; type <= TCP_KEEPALIVE_A_STATS_MAX; type++)
-		if (attr_uint(tb[type], &s->value[type]))
-			s->has |= UINT64_C(1) << type;
-	s->ino = (uint32_t)s->value[TCP_KEEPALIVE_A_STATS_NETNS_INO];
-}
 
 /* The namespace's sample of the round before, or one of no time at all. */
 static struct sample *last_of(struct show *show, uint32_t ino)
@@ -151,7 +63,7 @@ static void stat_gloss(const struct show *show, const struct stat_desc *d,
 			 show->explain ? "  " : "");
 	if (show->explain)
 		snprintf(text + strlen(text), size - strlen(text), "%s%s",
-			 d->doc, d->flags & GAUGE ? " (gauge)" : "");
+			 d->doc, d->flags & STAT_GAUGE ? " (gauge)" : "");
 }
 
 static void counter_out(const struct show *show, const struct stat_desc *d,
@@ -162,7 +74,7 @@ static void counter_out(const struct show *show, const struct stat_desc *d,
 
 	if (!(s->has & UINT64_C(1) << d->attr))
 		return;
-	if (!ka.json && !show->all && !value && !(d->flags & BASIC))
+	if (!ka.json && !show->all && !value && !(d->flags & STAT_BASIC))
 		return;
 	stat_gloss(show, d, s, last, gloss, sizeof(gloss));
 	out_uint(d->name, value, gloss);
@@ -175,17 +87,17 @@ static enum status stats_out(struct nlattr *attrs, int len, void *arg)
 	uint64_t unseen;
 	size_t i;
 
-	sample_read(&s, attrs, len);
+	stats_take(&s, attrs, len);
 	last = last_of(show, s.ino);
 	if (!last)
 		return fail(ST_REFUSED, "%s", strerror(ENOMEM));
 
 	out_object();
 	netns_out(s.ino);
-	for (i = 0; i < ARRAY_SIZE(stats); i++)
-		counter_out(show, &stats[i], &s, last);
-	for (i = 0; i < ARRAY_SIZE(hists); i++)
-		hist_out(&hists[i], attrs, len, show->all, show->explain);
+	for (i = 0; i < NR_STATS; i++)
+		counter_out(show, &stat_descs[i], &s, last);
+	for (i = 0; i < NR_HISTS; i++)
+		hist_out(&stat_hists[i], attrs, len, show->all, show->explain);
 	out_unknown(attrs, len, TCP_KEEPALIVE_A_STATS_MAX);
 	out_object_end();
 
@@ -212,7 +124,7 @@ static bool interrupted(const sigset_t *sigint, double when)
 	struct timespec ts;
 	double left;
 
-	while ((left = when - now()) > 0) {
+	while ((left = when - stats_clock()) > 0) {
 		ts.tv_sec = (time_t)left;
 		ts.tv_nsec = (long)((left - (double)ts.tv_sec) * 1e9);
 		if (sigtimedwait(sigint, NULL, &ts) == SIGINT)
@@ -233,7 +145,7 @@ static enum status stats_watch(struct show *show)
 	sigprocmask(SIG_BLOCK, &sigint, NULL);
 	out_lines();
 	do {
-		start = now();
+		start = stats_clock();
 		st = netns_each(false, stats_talk, show);
 		if (st && !(ka.all_netns && st == ST_REFUSED))
 			return st;

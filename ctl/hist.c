@@ -5,6 +5,7 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <linux/tcp_keepalive.h>
 
@@ -14,12 +15,6 @@
 #include "out.h"
 
 #define BAR_WIDTH	40
-
-struct bucket {
-	bool bounded;
-	uint64_t le;
-	uint64_t count;
-};
 
 /* False if the attribute is no bucket of the histogram, or an empty one. */
 static bool bucket_read(const struct hist *h, const struct nlattr *attr,
@@ -34,6 +29,28 @@ static bool bucket_read(const struct hist *h, const struct nlattr *attr,
 	b->bounded = attr_uint(tb[TCP_KEEPALIVE_A_BUCKET_LE], &b->le);
 	return attr_uint(tb[TCP_KEEPALIVE_A_BUCKET_COUNT], &b->count) &&
 	       b->count;
+}
+
+/* Keep them; more than there is room for are counted in the last one. */
+void hist_take(const struct hist *h, const struct nlattr *attrs, int len,
+	       struct buckets *to)
+{
+	const struct nlattr *attr;
+	struct bucket b;
+	int left;
+
+	memset(to, 0, sizeof(*to));
+	attr_each(attr, attrs, len, left) {
+		if (!bucket_read(h, attr, &b))
+			continue;
+		to->total += b.count;
+		if (to->n < HIST_BUCKETS) {
+			to->bucket[to->n++] = b;
+			continue;
+		}
+		b.count += to->bucket[HIST_BUCKETS - 1].count;
+		to->bucket[HIST_BUCKETS - 1] = b;
+	}
 }
 
 static void json_out(const struct hist *h, const struct nlattr *attrs, int len)

@@ -3,6 +3,8 @@
 #define HIST_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 struct nlattr;
 
@@ -18,6 +20,21 @@ struct hist {
 	const char *doc;
 };
 
+#define HIST_BUCKETS	64
+
+/* Those that are not empty, in rising order, and how many values in all. */
+struct buckets {
+	uint64_t total;
+	size_t n;
+	struct bucket {
+		bool bounded;
+		uint64_t le;
+		uint64_t count;
+	} bucket[HIST_BUCKETS];
+};
+
+void hist_take(const struct hist *h, const struct nlattr *attrs, int len,
+	       struct buckets *to);
 void hist_out(const struct hist *h, const struct nlattr *attrs, int len,
 	      bool all, bool explain);
 

@@ -3,6 +3,7 @@
  * Ctrl-C and SIGTERM, for commands that have something to finish first.
  */
 #include <signal.h>
+#include <stddef.h>
 #include <stdatomic.h>
 
 #include "intr.h"

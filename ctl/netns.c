@@ -178,12 +178,14 @@ enum status netns_enter(const char *which)
 	return st;
 }
 
+/* The namespace that this process is in, where --all-netns has been. */
+static ino_t here;
+
 struct walk {
 	enum status (*fn)(void *arg);
 	void *arg;
 	bool change;
 	dev_t dev;		/* of all namespaces */
-	ino_t here;
 	ino_t *seen;
 	size_t nr_seen;
 	unsigned int done;
@@ -205,14 +207,14 @@ static enum status walk_run(struct walk *w, int fd, const struct stat *st)
 {
 	enum status status;
 
-	if (st->st_ino != w->here) {
+	if (st->st_ino != here) {
 		if (setns(fd, CLONE_NEWNET)) {
 			if (errno != EPERM || w->change)
 				return no_entry("");
 			w->missed = true;
 			return ST_DONE;
 		}
-		w->here = st->st_ino;
+		here = st->st_ino;
 	}
 	status = ka_connect(w->change);
 	if (!status) {
@@ -306,7 +308,7 @@ static enum status all_netns(bool change, enum status (*fn)(void *arg),
 		own = open_netns(OWN);
 		if (own < 0 || fstat(own, &st))
 			return fail(ST_REFUSED, OWN ": %s", strerror(errno));
-		w.here = st.st_ino;
+		here = st.st_ino;
 	}
 	w.dev = st.st_dev;
 

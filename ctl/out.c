@@ -178,6 +178,17 @@ void out_text(const char *fmt, ...)
 		used += (size_t)n;
 }
 
+/* The same of what is made already, and of any length. */
+void out_bytes(const char *text, size_t len)
+{
+	size_t n;
+
+	for (; len; text += n, len -= n) {
+		n = len < sizeof(buffer) ? len : sizeof(buffer);
+		put(text, n);
+	}
+}
+
 /* One object a line, flushed as it ends, instead of an array. */
 void out_lines(void)
 {
@@ -511,6 +522,32 @@ void out_uint(const char *name, uint64_t value, const char *gloss)
 		number_out(p, false, value);
 	else
 		uint_slow(name, value, gloss);
+}
+
+/* A number of thousandths, all three digits of them. */
+void out_milli(const char *name, int64_t thousandths, const char *gloss)
+{
+	char text[DIGITS_MAX + 8];
+
+	snprintf(text, sizeof(text), "%" PRId64 ".%03u", thousandths / 1000,
+		 (unsigned int)(thousandths % 1000));
+	if (!ka.json && !rows)
+		text_add(name, text, gloss);
+	else
+		used = (size_t)(stpcpy(key(name), text) - buffer);
+}
+
+/* A string of an array, for JSON alone. */
+void out_item(const char *value)
+{
+	if (begun)
+		put_char(',');
+	if (pretty())
+		indent();
+	begun = true;
+	put_char('"');
+	put_clean(value);
+	put_char('"');
 }
 
 /* Two numbers, for JSON alone. */

@@ -3,6 +3,7 @@
 #define OUT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "kactl.h"
@@ -10,6 +11,7 @@
 struct nlattr;
 
 void out_text(const char *fmt, ...) __printf(1, 2);
+void out_bytes(const char *text, size_t len);
 
 /*
  * One set of calls for text and JSON: a document is objects, an object is
@@ -24,6 +26,7 @@ void out_str(const char *name, const char *value);
 void out_name(const char *name, const char *value);
 void out_int(const char *name, int64_t value, const char *gloss);
 void out_uint(const char *name, uint64_t value, const char *gloss);
+void out_milli(const char *name, int64_t thousandths, const char *gloss);
 void out_switch(const char *name, uint64_t value);
 void out_nest(const char *name);
 void out_nest_end(void);
@@ -33,6 +36,7 @@ void out_unknown(const struct nlattr *attrs, int len, int known);
 void out_word(const char *value);
 void out_array(const char *name);
 void out_array_end(void);
+void out_item(const char *value);
 void out_pair(const char *name, uint64_t a, uint64_t b);
 
 bool out_failed(void);

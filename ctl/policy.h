@@ -40,5 +40,6 @@ void policy_out(const struct nlattr *const *tb);
 enum status policy_show_now(void);
 enum status policy_read_now(int64_t *v);
 enum status policy_save(FILE *f);
+int64_t policy_detection(const int64_t *v);
 
 #endif /* POLICY_H */

@@ -181,6 +181,16 @@ static size_t find(uint64_t inode)
 	return from;
 }
 
+/* What the first process that holds a socket is called, or NULL. */
+const char *proc_comm(uint64_t inode)
+{
+	size_t i = find(inode);
+
+	if (!inode || i == nr_holders || holders[i].inode != inode)
+		return NULL;
+	return processes[holders[i].process].comm;
+}
+
 /* The processes that hold a socket, each once; in text as ss has them. */
 void proc_out(const char *name, uint64_t inode)
 {
