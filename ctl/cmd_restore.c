@@ -161,6 +161,12 @@ static enum status restore_talk(void *arg)
 	return st ? st : rules_show_now();
 }
 
+/* Without the module there are no rules, and nobody has set a policy. */
+static bool nothing_to_do(const struct restore *r)
+{
+	return !r->policy.line && !r->nr && !ka_present();
+}
+
 static enum status restore(struct args *a)
 {
 	struct restore r = { 0 };
@@ -173,7 +179,7 @@ static enum status restore(struct args *a)
 	st = lines_read(&r.file, path);
 	if (!st)
 		st = lines_each(&r.file, read_command, &r);
-	if (!st)
+	if (!st && !nothing_to_do(&r))
 		st = netns_each(true, restore_talk, &r);
 	free(r.rule);
 	lines_free(&r.file);

@@ -17,6 +17,15 @@
 
 #define MODULE		"tcp_keepalive"
 #define MODULES_DEP	"/lib/modules/*/modules.dep"
+#define DKMS		"/var/lib/dkms/tcp-keepalive"
+#define VERSION_FILE	"/sys/module/" MODULE "/version"
+#define LOCKDOWN	"/sys/kernel/security/lockdown"
+
+/* What DKMS signs with, on Debian, Fedora and others, and on Ubuntu. */
+static const char *const certificates[] = {
+	"/var/lib/dkms/mok.pub",
+	"/var/lib/shim-signed/mok/MOK.der",
+};
 
 /* Read a file's first line, without its end; false if it cannot be read. */
 static bool read_line(const char *path, char *line, size_t size)
@@ -70,7 +79,11 @@ static bool installed(char *why, size_t size)
 		elsewhere = true;
 	}
 	globfree(&deps);
-	if (elsewhere)
+	if (!access(DKMS, F_OK))
+		snprintf(why, size,
+			 "not built for this kernel (%s): DKMS does it when the kernel's headers are installed; see dkms status",
+			 uts.release);
+	else if (elsewhere)
 		snprintf(why, size, "not built for this kernel (%s)",
 			 uts.release);
 	else
@@ -99,7 +112,7 @@ static bool loadable(char *why, size_t size)
 /* A reader found no module, and must not cause one to be loaded. */
 enum status module_absent(void)
 {
-	char why[160];
+	char why[256];
 
 	if (loadable(why, sizeof(why)))
 		return fail(ST_NO_MODULE, "module " MODULE
@@ -143,11 +156,42 @@ static int modprobe(const char *path, char *said, size_t size)
 	return status;
 }
 
-/* For those lines of modprobe whose meaning is not plain. */
-static const char *gloss(const char *said)
+/* True if the kernel is locked down, as it is under Secure Boot. */
+static bool locked_down(void)
 {
-	if (strstr(said, "Key was rejected") || strstr(said, "Required key"))
+	char line[64];
+
+	return read_line(LOCKDOWN, line, sizeof(line)) &&
+	       !strstr(line, "[none]");
+}
+
+/* What helps where the signature does not do, or is not there. */
+static void help_sign(char *help, size_t size)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(certificates); i++) {
+		if (access(certificates[i], F_OK))
+			continue;
+		snprintf(help, size,
+			 "; to have its key accepted: mokutil --import %s, and boot again",
+			 certificates[i]);
+		return;
+	}
+	snprintf(help, size,
+		 "; sign it (DKMS does) and have the key accepted: mokutil --import CERTIFICATE, and boot again");
+}
+
+/* What a line of modprobe means, where that is not plain, and what helps. */
+static const char *gloss(const char *said, char *help, size_t size)
+{
+	if (strstr(said, "Key was rejected") || strstr(said, "Required key") ||
+	    (strstr(said, "Operation not permitted") && locked_down())) {
+		help_sign(help, size);
 		return "signature refused: ";
+	}
+	if (strstr(said, "Exec format error") || strstr(said, "Unknown symbol"))
+		return "not built for this kernel: ";
 	if (strstr(said, "install command"))
 		return "blocked by an install line of modprobe.d: ";
 	return "";
@@ -156,7 +200,7 @@ static const char *gloss(const char *said)
 /* The kernel was asked for the family, and has not loaded the module. */
 enum status module_load(void)
 {
-	char path[256] = "/sbin/modprobe", said[1024], why[160];
+	char path[256] = "/sbin/modprobe", said[1024], why[256], help[160] = "";
 	const char *meaning;
 	char *last;
 
@@ -176,12 +220,27 @@ enum status module_load(void)
 
 	if (!*said)
 		snprintf(said, sizeof(said), "%s failed", path);
-	meaning = gloss(said);
+	meaning = gloss(said, help, sizeof(help));
 	while ((last = strrchr(said, '\n')) && !last[1])
 		*last = '\0';
 	return fail(ST_NO_MODULE, "module " MODULE
-		    " is not loaded and cannot be: %s%s", meaning,
-		    last ? last + 1 : said);
+		    " is not loaded and cannot be: %s%s%s", meaning,
+		    last ? last + 1 : said, help);
+}
+
+/**
+ * module_lacks - say whose fault it is that the module does not know a word
+ * @text: where to
+ * @size: of @text
+ */
+void module_lacks(char *text, size_t size)
+{
+	char version[32];
+
+	if (!read_line(VERSION_FILE, version, sizeof(version)))
+		strcpy(version, "?");
+	snprintf(text, size, " (module " MODULE " is version %s, kactl " VERSION ")",
+		 version);
 }
 
 /* modprobe is content, and yet there is no module. */

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,6 +113,18 @@ enum status ka_connect(bool load)
 		return fail(ST_REFUSED, "netlink: %s", nl_geterror(family));
 	}
 	return ST_DONE;
+}
+
+/* Is the module there? Says nothing, and loads nothing. */
+bool ka_present(void)
+{
+	bool there = false;
+
+	sock = nl_socket_alloc();
+	if (sock && !genl_connect(sock))
+		there = family_find(false) >= 0;
+	ka_disconnect();
+	return there;
 }
 
 void ka_disconnect(void)
@@ -252,7 +265,7 @@ static void ack_subjects(const struct request *req, char *text, size_t size)
 	for (i = 0; i < req->n && len < size; i++) {
 		const struct said *said = &req->said[i];
 
-		if (!said->name || (said->word == last && *said->word))
+		if (!said->name || (last && said->word == last && *last))
 			continue;
 		if (len)
 			len += (size_t)snprintf(text + len, size - len, ", ");
@@ -296,7 +309,7 @@ static void ack_read(struct talk *talk, struct nlmsghdr *nlh, int err,
 		[ACK_MISS_TYPE]		= { .type = NLA_U32 },
 	};
 	struct nlattr *tb[ACK_MISS_TYPE + 1] = { NULL };
-	char subject[256] = "", detail[64] = "";
+	char subject[256] = "", detail[96] = "";
 	const char *text;
 
 	if (nlh->nlmsg_flags & NLM_F_ACK_TLVS)
@@ -321,6 +334,13 @@ static void ack_read(struct talk *talk, struct nlmsghdr *nlh, int err,
 		snprintf(detail, sizeof(detail), " (attribute %u)",
 			 nla_get_u32(tb[ACK_MISS_TYPE]));
 
+	/* What an older module says to what came after it. */
+	if (!text && err == EOPNOTSUPP)
+		text = "unknown to the module";
+	if (text && (!strcmp(text, "unknown to the module") ||
+		     !strcmp(text, "Unknown attribute type") ||
+		     !strcmp(text, "Unsupported attribute")))
+		module_lacks(detail, sizeof(detail));
 	if (!text && (err == EPERM || err == EACCES))
 		text = "not permitted: it takes CAP_NET_ADMIN over the network namespace";
 	talk->status = fail(err == EPERM || err == EACCES ? ST_NOT_PERMITTED :
@@ -334,11 +354,17 @@ static void on_reply(struct talk *talk, struct nlmsghdr *nlh)
 {
 	struct genlmsghdr *genl = nlmsg_data(nlh);
 
-	if (!genlmsg_valid_hdr(nlh, 0))
+	if (!talk->reply || !genlmsg_valid_hdr(nlh, 0))
 		return;
 	talk->status = talk->reply(genlmsg_attrdata(genl, 0),
 				   genlmsg_attrlen(genl, 0), talk->arg);
 	talk->over = talk->status != ST_DONE;
+}
+
+/* The kernel's errors are negative; one that is none is still an error. */
+static int errno_of(int error)
+{
+	return error > 0 || error == INT_MIN ? EPROTO : -error;
 }
 
 /* A dump ends with its errno, and with attributes as in an ack. */
@@ -348,7 +374,7 @@ static void on_finish(struct talk *talk, struct nlmsghdr *nlh)
 
 	if (nlmsg_datalen(nlh) >= (int)sizeof(err))
 		memcpy(&err, nlmsg_data(nlh), sizeof(err));
-	ack_read(talk, nlh, -err, sizeof(err));
+	ack_read(talk, nlh, errno_of(err), sizeof(err));
 	talk->over = true;
 }
 
@@ -357,11 +383,14 @@ static void on_ack(struct talk *talk, struct nlmsghdr *nlh)
 	struct nlmsgerr *e = nlmsg_data(nlh);
 	int fixed = sizeof(*e);
 
-	if (nlmsg_datalen(nlh) < (int)sizeof(*e))
+	if (nlmsg_datalen(nlh) < fixed)
 		return;
-	if (e->error && !(nlh->nlmsg_flags & NLM_F_CAPPED))
+	/* The attributes come after the request, if it is there. */
+	if (e->error && !(nlh->nlmsg_flags & NLM_F_CAPPED) &&
+	    e->msg.nlmsg_len >= NLMSG_HDRLEN &&
+	    e->msg.nlmsg_len <= (uint32_t)nlmsg_datalen(nlh))
 		fixed += (int)e->msg.nlmsg_len - NLMSG_HDRLEN;
-	ack_read(talk, nlh, -e->error, fixed);
+	ack_read(talk, nlh, errno_of(e->error), fixed);
 	talk->over = true;
 }
 

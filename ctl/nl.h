@@ -56,6 +56,7 @@ typedef enum status (*event_fn)(uint8_t cmd, struct nlattr *attrs, int len,
 
 enum status ka_connect(bool load);
 void ka_disconnect(void);
+bool ka_present(void);
 
 enum status request_init(struct request *req, uint8_t cmd);
 enum status request_init_size(struct request *req, uint8_t cmd, size_t size);
