@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The URL that is checked.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "http.h"
+#include "http_curl.h"
+#include "kactl.h"
+
+static enum status not_one(const char *word, const char *what)
+{
+	return fail(ST_USAGE, "URL \"%s\": %s", word, what);
+}
+
+static bool scheme_is(CURLU *u, const char *name)
+{
+	char *scheme = NULL;
+	bool is = !curl.url_get(u, CURLUPART_SCHEME, &scheme, 0) && !strcmp(scheme, name);
+
+	curl.free(scheme);
+	return is;
+}
+
+/* The URL is whole, and without its user and password when @clean. */
+static char *text_of(CURLU *u, bool clean)
+{
+	char *url = NULL, *copy;
+
+	if (clean) {
+		curl.url_set(u, CURLUPART_USER, NULL, 0);
+		curl.url_set(u, CURLUPART_PASSWORD, NULL, 0);
+	}
+	copy = curl.url_get(u, CURLUPART_URL, &url, 0) ? NULL : strdup(url);
+	curl.free(url);
+	return copy;
+}
+
+/**
+ * http_url_set - check this URL
+ * @want: that wants it
+ * @word: the URL; its scheme may be left out, as curl has it
+ */
+enum status http_url_set(struct http_want *want, const char *word)
+{
+	CURLU *u = curl.url();
+	enum status st = ST_DONE;
+	char *url = NULL, *shown = NULL;
+
+	if (!u)
+		return fail(ST_REFUSED, "%s", strerror(ENOMEM));
+	if (curl.url_set(u, CURLUPART_URL, word, CURLU_GUESS_SCHEME | CURLU_NON_SUPPORT_SCHEME)) {
+		st = not_one(word, "not a URL");
+	} else if (!scheme_is(u, "http") && !scheme_is(u, "https")) {
+		st = not_one(word, "neither http nor https");
+	} else {
+		url = text_of(u, false);
+		shown = text_of(u, true);
+		if (!url || !shown)
+			st = fail(ST_REFUSED, "%s", strerror(ENOMEM));
+	}
+	curl.url_cleanup(u);
+	if (st) {
+		free(url);
+		free(shown);
+		return st;
+	}
+	free(want->url);
+	free(want->shown);
+	want->url = url;
+	want->shown = shown;
+	return ST_DONE;
+}
