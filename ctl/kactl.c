@@ -27,6 +27,11 @@ static const struct object *const objects[] = {
 	&object_monitor,
 	&object_save,
 	&object_restore,
+	&object_http,
+	&object_metrics,
+	&object_advise,
+	&object_top,
+	&object_report,
 };
 
 static const char options_help[] =

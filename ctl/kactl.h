@@ -70,6 +70,11 @@ extern const struct object object_conn;
 extern const struct object object_monitor;
 extern const struct object object_save;
 extern const struct object object_restore;
+extern const struct object object_http;
+extern const struct object object_metrics;
+extern const struct object object_advise;
+extern const struct object object_top;
+extern const struct object object_report;
 
 /* One line on stderr, "kactl: WHERE: ..."; returns @status. */
 enum status fail(enum status status, const char *fmt, ...)
