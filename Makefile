@@ -2,15 +2,22 @@
 #
 # make            the module, for the running kernel or for KDIR, and the tool
 # make btf        the module's types into it, for bpftool and bpftrace; before make install
-# sudo make install
+# sudo make install, sudo make uninstall
+# make deb        Debian packages of both in build/; make rpm; make dist: the sources
 # make demo       see it at work in a virtual machine; changes nothing here
+# make demo-nat   likewise: programs that never asked for keepalive, behind a NAT that forgets them
 # make check      all tests, in that machine
+# make check-deb  the packages: installed, upgraded, with other kernels, removed
+# make fuzz       the tool against a hostile kernel and odd words, for 10 minutes
 # make help       the rest
 
 VERSION := 0.1
 PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
+DKMSDIR ?= /usr/src/tcp-keepalive-$(VERSION)
 KDIR ?= /lib/modules/$(shell uname -r)/build
+# Debian's headers do not know by "make kernelrelease" what they are for.
+KREL = $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' "$(KDIR)/include/generated/utsrelease.h")
 # Headers alone bring no key to sign with.
 UNSIGNED = $(if $(wildcard $(KDIR)/certs/signing_key.pem),,CONFIG_MODULE_SIG_ALL=)
 # The kernel build makes BTF where the headers bring a vmlinux (Debian's do since 6.12); elsewhere make btf has the
@@ -48,32 +55,78 @@ btf:
 ctl:
 	$(MAKE) -C ctl VERSION=$(VERSION)
 
-install:
+install: install-module install-protocol
+	$(MAKE) -C ctl VERSION=$(VERSION) PREFIX="$(PREFIX)" SYSCONFDIR="$(SYSCONFDIR)" install
+
+install-module:
 	@test -e kmod/tcp_keepalive.ko -a -e ctl/kactl || { \
 		echo "make install: nothing is built yet: make" >&2; exit 1; }
 	$(MAKE) -C "$(KDIR)" M="$(CURDIR)" INSTALL_MOD_PATH="$(DESTDIR)" \
 		INSTALL_MOD_DIR=updates $(UNSIGNED) modules_install
-	test -n "$(DESTDIR)" || depmod "$$($(MAKE) -s -C "$(KDIR)" kernelrelease)"
+	test -n "$(DESTDIR)" || depmod "$(KREL)"
+
+# What the netlink protocol is, for programs.
+install-protocol:
 	install -D -m 644 -t "$(DESTDIR)$(PREFIX)/include/linux" \
 		kmod/uapi/linux/tcp_keepalive.h
 	install -D -m 644 -t "$(DESTDIR)$(PREFIX)/share/tcp-keepalive" \
 		kmod/tcp_keepalive.yaml
-	$(MAKE) -C ctl VERSION=$(VERSION) PREFIX="$(PREFIX)" SYSCONFDIR="$(SYSCONFDIR)" install
+
+# The module's source to where DKMS looks for it; then dkms install tcp-keepalive/VERSION -k KERNEL.
+install-dkms:
+	install -D -m 644 -t "$(DESTDIR)$(DKMSDIR)" Makefile Kbuild dkms.conf COPYING
+	find kmod -type f ! -name '*.o' ! -name '*.ko' ! -name '*.mod*' ! -name '.*' \
+		-exec install -D -m 644 {} "$(DESTDIR)$(DKMSDIR)/{}" \;
+
+# All but the configuration.
+uninstall:
+	rm -f "$(DESTDIR)/lib/modules/$(KREL)/updates/kmod"/tcp_keepalive.ko*
+	test -n "$(DESTDIR)" || depmod "$(KREL)"
+	rm -f "$(DESTDIR)$(PREFIX)/include/linux/tcp_keepalive.h"
+	rm -rf "$(DESTDIR)$(PREFIX)/share/tcp-keepalive"
+	$(MAKE) -C ctl PREFIX="$(PREFIX)" SYSCONFDIR="$(SYSCONFDIR)" uninstall
+
+deb:
+	dist/deb
+
+rpm:
+	dist/rpm
+
+dist:
+	dist/tar
 
 clean:
 	rm -rf build
 	find kmod \( -name '*.o' -o -name '*.ko' -o -name '*.mod*' -o -name '.*.cmd' \) -delete
 	rm -f Module.symvers modules.order .Module.symvers.cmd .modules.order.cmd
-	$(MAKE) -C ctl clean
+	! test -d ctl || $(MAKE) -C ctl clean
 
 demo:
 	selftests/demo/run
 
+demo-nat:
+	selftests/demo/run nat
+
 check:
 	selftests/check
 
+check-deb:
+	selftests/deb/check
+
+fuzz:
+	selftests/fuzz/run
+
+# make bench      what it costs, in instructions
 bench:
 	selftests/bench/run
+
+# make bench-million   the same with a million sockets, and whether all is counted then; half an hour or more
+bench-million:
+	selftests/bench/million
+
+# make bench-churn     what users of it do to connections that come and go, and how long it holds its locks
+bench-churn:
+	selftests/bench/churn
 
 lint:
 	selftests/lint
@@ -87,4 +140,5 @@ vm:
 help:
 	@sed -n 's/^# \(make\|sudo\)/  \1/p' Makefile
 
-.PHONY: all modules btf ctl install clean demo check bench lint vm help
+.PHONY: all modules btf ctl install install-module install-protocol install-dkms uninstall deb rpm dist clean demo demo-nat \
+	check check-deb fuzz bench bench-million bench-churn lint vm help
