@@ -1,0 +1,178 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# kactl.service on a real systemd: process 1 of namespaces of its own, but for the
+# network's, which is this machine's first one. What it starts is what any machine
+# starts before its network.
+# shellcheck source=lib.sh disable=SC2317
+. "$(dirname "$0")/lib.sh"
+
+SYSTEMD=/lib/systemd/systemd
+CONF=/etc/kactl.conf
+SYSCTL=/etc/sysctl.d/99-ka-test.conf
+
+# What boots, from an environment of nothing; its /tmp is its own to clean.
+# shellcheck disable=SC2016 # for the inner shell
+BOOT='
+	mount -t proc proc /proc
+	mount -t cgroup2 cgroup2 /sys/fs/cgroup
+	mount -t tmpfs -o mode=755 tmpfs /run
+	mkdir -p /run/systemd
+	cp -r "$0" /run/systemd/system
+	mount -t tmpfs tmpfs /tmp
+	exec env -i container=test PATH="$PATH" "$1" --unit=ka-test.target'
+
+# Stands for whatever brings the network up: what it finds in force is kept.
+units() {
+	local unit
+
+	cat >"$1/ka-net.service" <<-END
+		[Unit]
+		DefaultDependencies=no
+		After=network-pre.target
+		Before=network.target
+		Wants=network.target
+		[Service]
+		Type=oneshot
+		RemainAfterExit=yes
+		ExecStart=/bin/sh -c 'sysctl -n net.ipv4.tcp_keepalive_time >/run/ka-net; $KACTL rule >>/run/ka-net || :'
+	END
+	# This machine's devices are not for it to set up.
+	for unit in systemd-udevd{.service,-control.socket,-kernel.socket} systemd-udev-trigger.service; do
+		ln -s /dev/null "$1/$unit"
+	done
+	cat >"$1/ka-test.target" <<-END
+		[Unit]
+		Requires=sysinit.target ka-net.service
+		After=sysinit.target ka-net.service network.target
+	END
+}
+
+box() {
+	nsenter -t "$init" -m -p -C -i -u -- "$@"
+}
+
+started() {
+	init=$(pgrep -P "$maker") && [ "$(box timeout 20 systemctl is-active ka-test.target 2>/dev/null)" = active ]
+}
+
+# boot: sets init, its PID; in a cgroup of its own
+boot() {
+	[ -x "$SYSTEMD" ] || skip "no systemd here"
+	[ -n "${KA_CLOCK:-}" ] || skip "it would change /etc of this machine"
+	grep -q ' cgroup2 ' /proc/mounts || skip "no cgroup2 here"
+	[ -s /etc/machine-id ] || systemd-machine-id-setup 2>/dev/null
+	dir=$(mktemp -d)
+	units "$dir"
+	box=$(mktemp -d /sys/fs/cgroup/ka-XXXXXX)
+	(
+		echo "$BASHPID" >"$box/cgroup.procs"
+		exec unshare --pid --fork --mount --cgroup --ipc --uts --kill-child \
+			sh -c "$BOOT" "$dir" "$SYSTEMD"
+	) </dev/null >/dev/null 2>&1 &
+	maker=$!
+	trap 'halt; cleanup' EXIT
+	poll 120 started
+}
+
+halt() {
+	kill -9 "$maker" 2>/dev/null
+	wait "$maker" 2>/dev/null
+	rm -rf "$dir" "$SYSCTL"
+	cp "$KEPT" "$CONF"
+	systemctl -q disable kactl.service 2>/dev/null
+	"$KACTL" rule flush 2>/dev/null
+	"$KACTL" policy reset 2>/dev/null
+	for _ in $(seq 50); do
+		find "$box" -depth -type d -exec rmdir {} + 2>/dev/null
+		[ -d "$box" ] || return 0
+		sleep 0.2
+	done
+}
+
+# enable LINE…: with a file of those lines
+enable() {
+	printf '%s\n' "$@" >"$CONF"
+	systemctl -q enable kactl.service 2>/dev/null || fail "it cannot be enabled"
+}
+
+# when UNIT PROPERTY: microseconds since the machine started
+when() {
+	box systemctl show -P "$2TimestampMonotonic" "$1"
+}
+
+# before UNIT PROPERTY UNIT PROPERTY
+before() {
+	local a b
+
+	a=$(when "$1" "$2")
+	b=$(when "$3" "$4")
+	[ "$a" -gt 0 ] || fail "$1 has not come to $2"
+	[ "$a" -le "$b" ] || fail "$1 ($a) is not before $3 ($b)"
+}
+
+is_active() {
+	is "kactl.service" "$1" "$(box systemctl is-active kactl.service)"
+}
+
+test_the_unit_is_sound() {
+	type systemd-analyze >/dev/null 2>&1 || skip "no systemd here"
+	is "systemd-analyze" "" "$(systemd-analyze verify kactl.service 2>&1)"
+}
+
+test_boot() {
+	local sum line="pref 10 rport 5432 keepalive on time 60 hits 0"
+
+	unload
+	echo net.ipv4.tcp_keepalive_time=500 >"$SYSCTL"
+	enable "policy set time 70 intvl 10 probes 6" "rule add rport 5432 keepalive on time 60"
+	sum=$(md5sum "$CONF")
+	boot
+	is_active active
+	is "what the network found" "70 $line" "$(box xargs -a /run/ka-net)"
+	before systemd-sysctl.service ExecMainExit kactl.service ExecMainStart
+	before kactl.service ExecMainExit network-pre.target ActiveEnter
+	before network-pre.target ActiveEnter ka-net.service ExecMainStart
+	before ka-net.service ExecMainExit network.target ActiveEnter
+
+	# A restart keeps what is in force, a reload reads the file, a stop leaves nothing; none writes it.
+	"$KACTL" -q policy set time 80
+	box systemctl restart kactl.service || fail "restart"
+	is "time after restart" 80 "$(sysctl -n net.ipv4.tcp_keepalive_time)"
+	is "rules after restart" "$line" "$("$KACTL" rule)"
+	"$KACTL" rule flush
+	box systemctl reload kactl.service || fail "reload"
+	is "time after reload" 70 "$(sysctl -n net.ipv4.tcp_keepalive_time)"
+	is "rules after reload" "$line" "$("$KACTL" rule)"
+	box systemctl stop kactl.service || fail "stop"
+	is_active inactive
+	is "time after stop" 500 "$(sysctl -n net.ipv4.tcp_keepalive_time)"
+	! loaded || fail "the module is still there"
+	is "the file" "$sum" "$(md5sum "$CONF")"
+}
+
+test_a_wrong_file() {
+	unload
+	enable "policy set time 90" "" "rule add rport 5432 keepalive maybe"
+	boot
+	is_active failed
+	box journalctl -q -o cat -u kactl.service |
+		grep -qx 'kactl: restore: /etc/kactl.conf:3: keepalive "maybe": neither on, off nor leave' ||
+		fail "the journal says: $(box journalctl -q -o cat -u kactl.service)"
+	[ "$(sysctl -n net.ipv4.tcp_keepalive_time)" != 90 ] || fail "half of it was taken"
+}
+
+test_the_example_changes_nothing() {
+	local sysctls
+
+	unload
+	sysctls=$(sysctl net.ipv4.tcp_keepalive_{time,intvl,probes})
+	systemctl -q enable kactl.service 2>/dev/null
+	boot
+	is_active active
+	! loaded || fail "the module was loaded for nothing"
+	is "the sysctls" "$sysctls" "$(sysctl net.ipv4.tcp_keepalive_{time,intvl,probes})"
+}
+
+KEPT=$(mktemp)
+cp "$CONF" "$KEPT" 2>/dev/null
+run_tests "$@"
