@@ -1,0 +1,330 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""kactl http check against a server that misbehaves: each ends with a verdict or
+an error, in time and in little memory; and what it reads of the header."""
+
+import contextlib
+import json
+import resource
+import socket
+import struct
+import subprocess
+import threading
+import time
+import urllib.parse
+
+import ka
+
+PORT = 8080
+OK = "HTTP/1.1 200 OK\r\n%sContent-Length: 2\r\n\r\nok"
+MEMORY = 64 << 10	# KiB, of which libcurl and its libraries take most
+
+
+def response(*lines):
+    return (OK % "".join(line + "\r\n" for line in lines)).encode()
+
+
+class Server(threading.Thread):
+    """Does with a connection what the path of its first request says."""
+
+    def __init__(self, ns):
+        super().__init__(daemon=True)
+        with ns.inside():
+            self.listener = socket.create_server(("127.0.0.1", PORT), backlog=64)
+        self.start()
+
+    def run(self):
+        with contextlib.suppress(OSError):
+            while True:
+                sock = self.listener.accept()[0]
+                threading.Thread(target=self.serve, args=(sock,), daemon=True).start()
+
+    def serve(self, sock):
+        with sock, contextlib.suppress(OSError):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            path = self.request(sock)
+            if not path:
+                return
+            name, _, self_said = path[1:].partition("?")
+            getattr(self, "do_" + name)(sock, urllib.parse.unquote(self_said))
+
+    @staticmethod
+    def request(sock, seconds=60):
+        """The path, or None if none came."""
+        head = b""
+        sock.settimeout(seconds)
+        while b"\r\n\r\n" not in head:
+            try:
+                data = sock.recv(4096)
+            except TimeoutError:
+                return None
+            if not data:
+                return None
+            head += data
+        return head.split()[1].decode()
+
+    def answer(self, sock, *lines, n=1 << 30, idle=60):
+        """n times, each within so many seconds of the one before; True if all came."""
+        for _ in range(n - 1):
+            sock.sendall(response(*lines))
+            if not self.request(sock, idle):
+                return False
+        sock.sendall(response(*lines))
+        return True
+
+    @staticmethod
+    def reset(sock):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    def do_header(self, sock, lines):
+        """With these lines in the header, n a byte of its own."""
+        self.answer(sock, *(line for line in lines.split("\n") if line))
+
+    def do_lies(self, sock, _):
+        self.answer(sock, "Keep-Alive: timeout=60", idle=2)
+
+    def do_modest(self, sock, _):
+        self.answer(sock, "Keep-Alive: timeout=1", idle=6)
+
+    def do_maxlies(self, sock, _):
+        self.answer(sock, "Keep-Alive: max=5", idle=2)
+
+    def do_now(self, sock, _):
+        self.answer(sock, "Connection: keep-alive", n=1)
+
+    def do_silentmax(self, sock, _):
+        if self.answer(sock, n=4, idle=2):
+            time.sleep(0.1)
+
+    def do_midway(self, sock, _):
+        sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n0123456789")
+
+    def do_midlater(self, sock, _):
+        if self.answer(sock, n=2, idle=2) and self.request(sock, 2):
+            self.do_midway(sock, _)
+
+    def do_nothing(self, sock, _):
+        pass
+
+    def do_garbage(self, sock, _):
+        sock.sendall(b"\x00\xff\x16\x03 what is that? \r\n" * 20)
+
+    def do_drip(self, sock, _):
+        for byte in response("X: " + "y" * 100):
+            sock.sendall(bytes([byte]))
+            time.sleep(1)
+
+    def do_drips(self, sock, _):
+        sock.sendall(b"HTTP/1.1 200 OK\r\n")
+        self.do_drip(sock, _)
+
+    def do_never(self, sock, _):
+        time.sleep(60)
+
+    def do_neveragain(self, sock, _):
+        if self.answer(sock, n=1) and self.request(sock, 2):
+            time.sleep(60)
+
+    def do_long(self, sock, _):
+        sock.sendall(response("X: " + "y" * (4 << 20)))
+
+    def do_headers(self, sock, _):
+        sock.sendall(b"HTTP/1.1 200 OK\r\n")
+        while True:
+            sock.sendall(b"Keep-Alive: timeout=1\r\n" * 1000)
+
+    def do_body(self, sock, _):
+        sock.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while True:
+            sock.sendall((b"8000\r\n" + b"x" * 0x8000 + b"\r\n") * 16)
+
+    def do_rst(self, sock, _):
+        self.answer(sock, idle=2)
+        self.reset(sock)
+
+    def do_rstlater(self, sock, _):
+        if self.answer(sock, n=3, idle=2) and self.request(sock, 2):
+            self.reset(sock)
+
+    def do_speaks(self, sock, _):
+        if not self.answer(sock, idle=1):
+            sock.sendall(b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n")
+            time.sleep(2)
+
+    def do_loop(self, sock, _):
+        while True:
+            sock.sendall(b"HTTP/1.1 302 Found\r\nLocation: /loop\r\nContent-Length: 0\r\n\r\n")
+            self.request(sock)
+
+    def do_elsewhere(self, sock, to):
+        sock.sendall(b"HTTP/1.1 302 Found\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n" % to.encode())
+
+    def do_interim(self, sock, _):
+        while True:
+            sock.sendall(b"HTTP/1.1 103 Early Hints\r\nConnection: close\r\n"
+                         b"Keep-Alive: timeout=9\r\n\r\n" + response("Keep-Alive: timeout=3"))
+            if not self.request(sock, 3):
+                return
+
+    def do_nolength(self, sock, _):
+        sock.sendall(b"HTTP/1.1 200 OK\r\n\r\nuntil it ends")
+
+    def do_toomany(self, sock, _):
+        if self.answer(sock, n=3, idle=2):
+            while self.request(sock, 2):
+                sock.sendall(b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n")
+
+
+def run(ns, path, *args, status=0, within=60):
+    """What kactl reports or, if it is to fail, what it says."""
+    began = time.monotonic()
+    p = subprocess.run([ka.KACTL, "-n", ns.name, "-j", "http", "check",
+                        f"http://127.0.0.1:{PORT}/{path}", *args],
+                       text=True, capture_output=True, check=False)
+    took = time.monotonic() - began
+    assert p.returncode == status, f"{path}: {p.returncode}: {p.stdout}{p.stderr}"
+    assert took < within, f"{path}: took {took} s"
+    got = json.loads(p.stdout)
+    if status:
+        assert got == [] and p.stderr, p
+        return p.stderr
+    assert not p.stderr, p
+    return got[0]
+
+
+def advised(got, *words):
+    assert any(all(w in line for w in words) for line in got["advice"]), f"{words}: {got['advice']}"
+
+
+HEADERS = (
+    # lines, connection_header, keep_alive, persistent
+    ("", None, {}, True),
+    ("Connection: keep-alive", "keep-alive", {}, True),
+    ("Connection: Keep-Alive\nKeep-Alive: timeout=5, max=100", "Keep-Alive",
+     {"timeout": 5, "max": 100}, True),
+    ("CONNECTION: KEEP-ALIVE\nKEEP-ALIVE: TIMEOUT=5", "KEEP-ALIVE", {"timeout": 5}, True),
+    ("Connection:close", "close", {}, False),
+    ("Connection: Close", "Close", {}, False),
+    ("Connection: Upgrade, keep-alive , ,X", "Upgrade, keep-alive , ,X", {}, True),
+    ("Connection: keep-alive\nConnection: close", "keep-alive, close", {}, False),
+    ("Connection: X-close", "X-close", {}, True),
+    ("X-Connection: close", None, {}, True),
+    ("Keep-Alive: max=3 , timeout=7", None, {"timeout": 7, "max": 3}, True),
+    ("Keep-Alive: timeout=7\nKeep-Alive: max=3", None, {"timeout": 7, "max": 3}, True),
+    ("Keep-Alive: timeout=7, timeout=3, max=9, max=10", None, {"timeout": 3, "max": 9}, True),
+    ('Keep-Alive: timeout="7"', None, {"timeout": 7}, True),
+    ('Keep-Alive: x="a, timeout=9", timeout=7, y', None, {"timeout": 7}, True),
+    ("Keep-Alive: timeout = 7", None, {"timeout": 7}, True),
+    ("Keep-Alive: ,,timeout=0,", None, {"timeout": 0}, True),
+    ("Keep-Alive: 300", None, {}, True),
+    ("Keep-Alive:", None, {}, True),
+    ("Keep-Alive: timeout=7,\n max=3", None, {"timeout": 7, "max": 3}, True),
+    ("Keep-Alive: timeout=2147483647", None, {"timeout": 2147483647}, True),
+)
+SILLY = ("timeout=-5", "timeout=5s", "timeout=", "timeout=99999999999999999999", "max=1e3",
+         "timeout=0x10", 'timeout="', "max=2147483648", "timeout=5; max=3")
+
+
+def test_header():
+    with ka.Netns() as ns:
+        Server(ns)
+        few = ("--requests", "2", "--idle-max", "1")
+        for lines, connection, keep_alive, persistent in HEADERS:
+            got = run(ns, "header?" + urllib.parse.quote(lines), *few)
+            assert (got["connection_header"], got["keep_alive"], got["persistent"]) == \
+                (connection, keep_alive, persistent), (lines, got)
+        for word in SILLY:
+            got = run(ns, "header?" + urllib.parse.quote("Keep-Alive: " + word), *few)
+            assert got["keep_alive"] == {}, (word, got)
+            advised(got, f"Keep-Alive: {word}: not a number")
+        got = run(ns, "header?" + urllib.parse.quote("Keep-Alive: timeout=5, " + "x" * 5000), *few)
+        assert got["persistent"], got
+        got = run(ns, "header?" + urllib.parse.quote("Connection: keep-alive, close"), *few)
+        advised(got, "close counts")
+
+
+def about(got, seconds):
+    assert seconds * 1000 - 100 <= got["measured"]["idle_timeout_ms"] <= seconds * 1000 + 500, got
+
+
+def test_lies():
+    with ka.Netns() as ns:
+        Server(ns)
+        got = run(ns, "lies", "--requests", "3", within=8)
+        about(got, 2)
+        advised(got, "timeout=60 is not true", "2.0 s")
+        assert got["safe_reuse_ms"] < 2000, got
+        got = run(ns, "modest", "--requests", "3", "--behind", "3", within=12)
+        about(got, 6)
+        assert got["safe_reuse_ms"] == 500, got
+        advised(got, "timeout=1 is said, but", "longer")
+        got = run(ns, "maxlies", "--requests", "20", within=8)
+        assert got["measured"]["max_requests"] == 20 and got["keep_alive"] == {"max": 5}, got
+        advised(got, "at least 20 requests", "more than the server says")
+        got = run(ns, "now", within=8)
+        assert not got["persistent"] and got["measured"]["closed_by"] == "server-fin", got
+        assert got["measured"]["max_requests"] == 1 and got["safe_reuse_ms"] is None, got
+        advised(got, "does not say that it closes")
+
+
+def test_ends():
+    """How a connection ended, which is not always how it should."""
+    with ka.Netns() as ns:
+        Server(ns)
+        got = run(ns, "silentmax", within=8)
+        assert got["measured"]["max_requests"] == 4 and not got["measured"]["requests_capped"], got
+        advised(got, "after request 4", "without a word")
+        got = run(ns, "midlater", within=8)
+        assert got["measured"]["max_requests"] == 2 and not got["measured"]["requests_capped"], got
+        advised(got, "request 3 on one connection failed", "90 bytes")
+        got = run(ns, "rst", "--requests", "3", within=8)
+        about(got, 2)
+        assert got["measured"]["closed_by"] == "server-rst", got
+        advised(got, "ended by RST")
+        got = run(ns, "rstlater", within=8)
+        assert got["measured"]["max_requests"] == 3, got
+        got = run(ns, "neveragain", "--max-time", "5", within=16)
+        assert got["measured"]["max_requests"] == 1, got
+        advised(got, "request 2 on one connection failed", "no line of an answer within 5 s")
+        got = run(ns, "speaks", "--requests", "2", within=10)
+        about(got, 3)
+        advised(got, "sent something while")
+        got = run(ns, "interim", "--requests", "2", within=10)
+        assert got["persistent"] and got["keep_alive"] == {"timeout": 3}, got
+        advised(got, "timeout=3 is true")
+        got = run(ns, "nolength", within=8)
+        assert not got["persistent"] and got["measured"]["max_requests"] == 1, got
+        got = run(ns, "toomany", "--requests", "9", within=8)
+        advised(got, "from request 4", "429 instead of 200")
+
+
+def test_errors():
+    """No whole response at all, or none that ends: an error that says which."""
+    with ka.Netns() as ns:
+        Server(ns)
+        for path, within, words in (
+                ("midway", 5, ("90 bytes",)),
+                ("nothing", 5, ("closed without an answer",)),
+                ("garbage", 5, ("HTTP",)),
+                ("drip", 12, ("no line of an answer within 5 s",)),
+                ("drips", 12, ("no whole response within 5 s", "17 bytes")),
+                ("never", 12, ("no line of an answer within 5 s",)),
+                ("long", 12, ()), ("headers", 12, ()),
+                ("body", 60, ("does not end", "--head"))):
+            most = "5" if path != "body" else "50"
+            said = run(ns, path, "--max-time", most, status=1, within=within)
+            assert f"127.0.0.1:{PORT}/{path}" in said, (path, said)
+            assert all(w in said for w in words), (path, said)
+        said = run(ns, "loop", "--location", status=1, within=30)
+        assert "50" in said and "redirects" in said, said
+        said = run(ns, "elsewhere?" + urllib.parse.quote("ftp://127.0.0.1/x"), "-L", status=1, within=5)
+        assert "ftp" in said, said
+
+
+def test_memory():
+    """The largest of all that ran here; it has to come last."""
+    most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    assert 0 < most < MEMORY, f"{most} KiB"
+
+
+ka.main([test_header, test_lies, test_ends, test_errors, test_memory])
