@@ -2,7 +2,7 @@
 /*
  * A client that never asks for keepalive, statically linked: says on standard
  * error whether it got it and who it is, and copies what it receives to standard
- * output. See coexist.py.
+ * output. See coexist.py and nat.py.
  */
 #include <arpa/inet.h>
 #include <err.h>
