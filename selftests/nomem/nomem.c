@@ -12,6 +12,12 @@
 
 #define NOMEM_SIZE	192
 
+/* Older kernels hand over what newer ones have inside of it. */
+#ifndef NOMEM_HAVE_FTRACE_REGS
+#define ftrace_regs pt_regs
+#define ftrace_get_regs(fregs) (fregs)
+#endif
+
 static int nomem_should_fail(struct kmem_cache *cache, gfp_t flags)
 {
 	return !(flags & __GFP_DIRECT_RECLAIM) &&
@@ -45,7 +51,8 @@ static int __init nomem_init(void)
 static void __exit nomem_exit(void)
 {
 	unregister_ftrace_function(&nomem_ops);
-	ftrace_free_filter(&nomem_ops);
+	/* As ftrace_free_filter(), which older kernels do not export. */
+	ftrace_set_filter(&nomem_ops, NULL, 0, 1);
 }
 
 module_init(nomem_init);
