@@ -3,9 +3,16 @@
  * What one operation costs, in nanoseconds of CPU time; on the clock that jumps
  * these are instructions, the program's own and the kernel's. See README.
  *
- *	cost pingpong | bulk | connect
+ *	cost pingpong | bulk [CONNECTIONS]	beside so many that were probed
+ *	cost connect | netns
  *	cost probe CONNECTIONS SECONDS
+ *	cost lost CONNECTIONS SECONDS COMMAND...	what the command adds
  *	cost exec COMMAND...
+ *	cost each SOCKETS COMMAND... [-- COMMAND...]...	a line for each
+ *
+ * or takes, in bytes of the kernel's objects:
+ *
+ *	cost memory socket | record | netns NUMBER
  *
  * Both ends of each connection are in this one thread: what goes over loopback
  * has arrived when the call returns, but for the rare time that ksoftirqd has
@@ -14,8 +21,12 @@
 #define _GNU_SOURCE
 #include <err.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/tcp.h>
+#include <math.h>
 #include <netinet/in.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +35,12 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+/* Outlasts TIME_WAIT; nobody waits for it on the clock that jumps. */
+#define PAUSE		70
+
+/* To one address; each has its own ports. */
+#define PAIRS_EACH	20000
 
 struct pair {
 	int client;
@@ -98,29 +115,48 @@ static long long end(const struct stretch *s)
 	return at - s->start - (idle_time() - s->idle);
 }
 
-static void open_pair(struct pair *p)
+static void set(int fd, int level, int option, int value)
+{
+	must(setsockopt(fd, level, option, &value, sizeof(value)), "setsockopt");
+}
+
+/* The number-th: chooses the address. */
+static struct pair open_pair(int number)
 {
 	static struct sockaddr_in to = { .sin_family = AF_INET };
 	static socklen_t len = sizeof(to);
 	static int listener = -1;
+	struct pair p;
 
 	if (listener < 0) {
-		to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 		listener = must(socket(AF_INET, SOCK_STREAM, 0), "socket");
 		must(bind(listener, (void *)&to, len), "bind");
 		must(listen(listener, 1), "listen");
 		must(getsockname(listener, (void *)&to, &len), "getsockname");
 	}
-	p->client = must(socket(AF_INET, SOCK_STREAM, 0), "socket");
-	must(connect(p->client, (void *)&to, len), "connect");
-	p->server = must(accept(listener, NULL, NULL), "accept");
+	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK + number / PAIRS_EACH);
+	p.client = must(socket(AF_INET, SOCK_STREAM, 0), "socket");
+	must(connect(p.client, (void *)&to, len), "connect");
+	p.server = must(accept(listener, NULL, NULL), "accept");
+	return p;
+}
+
+static struct pair *open_pairs(int n)
+{
+	struct rlimit files = { 2 * n + 64, 2 * n + 64 };
+	struct pair *pairs = array(n, sizeof(*pairs));
+	int i;
+
+	must(setrlimit(RLIMIT_NOFILE, &files), "setrlimit");
+	for (i = 0; i < n; i++)
+		pairs[i] = open_pair(i);
+	return pairs;
 }
 
 static void op_connect(void)
 {
-	struct pair p;
+	struct pair p = open_pair(0);
 
-	open_pair(&p);
 	close(p.client);
 	close(p.server);
 }
@@ -147,21 +183,35 @@ static void op_bulk(void)
 	transfer(pair.client, pair.server, 65536);
 }
 
-static void op_exec(void)
+static pid_t start(char **argv)
 {
-	int status;
 	pid_t pid = must(fork(), "fork");
 
 	if (!pid) {
 		int null = must(open("/dev/null", O_WRONLY), "/dev/null");
 
 		dup2(null, STDOUT_FILENO);
-		execvp(command[0], command);
-		err(EXIT_FAILURE, "%s", command[0]);
+		execvp(argv[0], argv);
+		err(EXIT_FAILURE, "%s", argv[0]);
 	}
+	return pid;
+}
+
+static void op_exec(void)
+{
+	pid_t pid = start(command);
+	int status;
+
 	must(waitpid(pid, &status, 0), "waitpid");
 	if (status)
 		errx(EXIT_FAILURE, "'%s' failed", command[0]);
+}
+
+/* Leaves the one before, which goes meanwhile. */
+static void op_netns(void)
+{
+	must(unshare(CLONE_NEWNET), "unshare");
+	sleep(1);
 }
 
 static const struct row {
@@ -169,12 +219,13 @@ static const struct row {
 	void		(*op)(void);
 	int		ops;		/* in a batch */
 	int		batches;	/* after one to warm up */
-	int		pause;		/* before each, in s: outlasts TIME_WAIT */
+	int		pause;		/* before each, in s */
 } rows[] = {
 	{ "pingpong", op_pingpong, 1000, 20, 0 },
 	{ "bulk", op_bulk, 100, 20, 0 },
-	{ "connect", op_connect, 3000, 6, 70 },
+	{ "connect", op_connect, 3000, 6, PAUSE },
 	{ "exec", op_exec, 1, 20, 0 },
+	{ "netns", op_netns, 1, 40, 0 },
 };
 
 static int by_value(const void *a, const void *b)
@@ -207,11 +258,6 @@ static double measure(const struct row *r)
 	return sum / (r->batches - 2 * quarter);
 }
 
-static void set(int fd, int level, int option, int value)
-{
-	must(setsockopt(fd, level, option, &value, sizeof(value)), "setsockopt");
-}
-
 /* On connections that say nothing, each probe is a segment. */
 static long segments_out(const struct pair *pairs, int n)
 {
@@ -237,84 +283,239 @@ static long long cpu_time_of(int seconds)
 	return end(&s);
 }
 
-/*
- * One probe and its answer: the CPU time of an idle machine with connections
- * that are probed every second, evenly spread over it, less that without.
- */
-static double measure_probe(int n, int seconds)
+/* Probes every second from now on, spread over it; there has been one of each. */
+static void probe(const struct pair *pairs, int n)
 {
-	struct pair *pairs = array(n, sizeof(*pairs));
-	struct rlimit files = { 2 * n + 16, 2 * n + 16 };
-	long long cost;
-	long probes;
 	int i;
 
-	must(setrlimit(RLIMIT_NOFILE, &files), "setrlimit");
-	for (i = 0; i < n; i++)
-		open_pair(&pairs[i]);
-	sleep(2);
-	cost = -cpu_time_of(seconds);
 	for (i = 0; i < n; i++) {
 		set(pairs[i].client, IPPROTO_TCP, TCP_KEEPIDLE, 1);
 		set(pairs[i].client, IPPROTO_TCP, TCP_KEEPINTVL, 1);
+		set(pairs[i].client, IPPROTO_TCP, TCP_KEEPCNT, 127);
 		set(pairs[i].client, SOL_SOCKET, SO_KEEPALIVE, 1);
 		usleep(1000000 / n);
 	}
 	sleep(2);
-	probes = -segments_out(pairs, n);
-	cost += cpu_time_of(seconds);
+}
+
+/* And none, so to speak. */
+static void probe_no_more(const struct pair *pairs, int n)
+{
+	int i;
+
+	for (i = 0; i < n; i++)
+		set(pairs[i].client, IPPROTO_TCP, TCP_KEEPIDLE, 32767);
+}
+
+/* CPU time, less what it was without, by probes. */
+static double by_probes(const struct pair *pairs, int n, int seconds,
+			long long without)
+{
+	long probes = -segments_out(pairs, n);
+	long long cost = cpu_time_of(seconds) - without;
+
 	probes += segments_out(pairs, n);
 	/* The timer is a little late each time. */
 	if (probes < 0.9 * n * seconds)
 		errx(EXIT_FAILURE, "%ld probes of %d sockets in %d s",
 		     probes, n, seconds);
-	free(pairs);
 	return (double)cost / probes;
 }
 
 /*
- * A command's instructions for each of n sockets: what it takes with them, less
- * what it takes with the two there are before.
+ * One probe and its answer: the CPU time of an idle machine with connections
+ * that are probed every second, less that without.
  */
-static double measure_each(int n)
+static double measure_probe(int n, int seconds)
+{
+	struct pair *pairs = open_pairs(n);
+	long long without;
+
+	sleep(2);
+	without = cpu_time_of(seconds);
+	probe(pairs, n);
+	return by_probes(pairs, n, seconds, without);
+}
+
+/* What a command that runs adds to each probe that is lost. */
+static double measure_lost(int n, int seconds)
+{
+	struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
+	struct sock_fprog filter = { 1, &nothing };
+	struct linger at_once = { 1, 0 };
+	struct pair *pairs = open_pairs(n);
+	double cost;
+	pid_t pid;
+	int i;
+
+	for (i = 0; i < n; i++)
+		must(setsockopt(pairs[i].server, SOL_SOCKET, SO_ATTACH_FILTER,
+				&filter, sizeof(filter)), "SO_ATTACH_FILTER");
+	probe(pairs, n);
+	cost = -by_probes(pairs, n, seconds, 0);
+	pid = start(command);
+	sleep(2);
+	cost += by_probes(pairs, n, seconds, 0);
+	must(kill(pid, SIGTERM), "kill");
+	must(waitpid(pid, NULL, 0), "waitpid");
+	/* With RST: a FIN that nobody hears would be sent again and again. */
+	for (i = 0; i < n; i++) {
+		must(setsockopt(pairs[i].client, SOL_SOCKET, SO_LINGER,
+				&at_once, sizeof(at_once)), "SO_LINGER");
+		must(setsockopt(pairs[i].server, SOL_SOCKET, SO_LINGER,
+				&at_once, sizeof(at_once)), "SO_LINGER");
+	}
+	return cost;
+}
+
+/* Where the command that follows a "--" begins, or NULL. */
+static char **next_command(char **words)
+{
+	while (*words && strcmp(*words, "--"))
+		words++;
+	if (!*words)
+		return NULL;
+	*words = NULL;
+	return words + 1;
+}
+
+/*
+ * Each command's instructions for each of n sockets: what it takes with them,
+ * less what it takes with the two that there are before.
+ */
+static void measure_each(int n)
+{
+	long long cost[16] = {};
+	char **commands[16];
+	int i, c = 0, round;
+
+	for (; command && c < 16; command = next_command(command))
+		commands[c++] = command;
+	/* The first round warms up. */
+	for (round = 0; round < 3; round++) {
+		if (round == 2) {
+			sleep(PAUSE);
+			free(open_pairs(n / 2));
+		}
+		for (i = 0; i < c; i++) {
+			struct stretch s = begin();
+
+			command = commands[i];
+			op_exec();
+			cost[i] = end(&s) - cost[i] * (round == 2);
+		}
+	}
+	for (i = 0; i < c; i++)
+		printf("%.1f\n", (double)cost[i] / n);
+}
+
+/* Bytes of the objects that the kernel has. */
+static long long slab_used(void)
+{
+	static const char path[] = "/proc/slabinfo";
+	FILE *file = fopen(path, "r");
+	long long sum = 0, n, size;
+	char line[512];
+
+	if (!file)
+		err(EXIT_FAILURE, "%s", path);
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, "%*s %lld %*d %lld", &n, &size) == 2)
+			sum += n * size;
+	fclose(file);
+	return sum;
+}
+
+static double memory_of_socket(int n)
+{
+	long long used;
+
+	sleep(PAUSE);
+	used = slab_used();
+	free(open_pairs(n / 2));
+	return (double)(slab_used() - used) / n;
+}
+
+static double memory_of_record(int n)
+{
+	struct pair *pairs = open_pairs(n);
+	long long used;
+
+	sleep(PAUSE);
+	used = slab_used();
+	probe(pairs, n);
+	probe_no_more(pairs, n);
+	sleep(PAUSE);
+	return (double)(slab_used() - used) / n;
+}
+
+static double memory_of_netns(int n)
 {
 	struct rlimit files = { n + 64, n + 64 };
-	struct stretch s;
-	long long none;
-	struct pair p;
+	long long used;
 	int i;
 
 	must(setrlimit(RLIMIT_NOFILE, &files), "setrlimit");
-	op_exec();
-	s = begin();
-	op_exec();
-	none = end(&s);
-	for (i = 0; i < n / 2; i++)
-		open_pair(&p);
-	op_exec();
-	s = begin();
-	op_exec();
-	return (double)(end(&s) - none) / n;
+	sleep(PAUSE);
+	used = slab_used();
+	for (i = 0; i < n; i++) {
+		must(unshare(CLONE_NEWNET), "unshare");
+		must(open("/proc/self/ns/net", O_RDONLY), "/proc/self/ns/net");
+	}
+	return (double)(slab_used() - used) / n;
+}
+
+static double measure_memory(const char *of, int n)
+{
+	if (!strcmp(of, "socket"))
+		return memory_of_socket(n);
+	if (!strcmp(of, "record"))
+		return memory_of_record(n);
+	if (!strcmp(of, "netns"))
+		return memory_of_netns(n);
+	errx(EXIT_FAILURE, "memory of what?");
+}
+
+/* The connection that is measured and others have been probed. */
+static void probe_once(int n)
+{
+	struct pair *pairs = open_pairs(n);
+
+	pairs[0] = pair;
+	probe(pairs, n);
+	probe_no_more(pairs, n);
+	free(pairs);
 }
 
 int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : "";
-	double cost = -1;
+	double cost = NAN;
 	size_t i;
 
-	open_pair(&pair);
+	pair = open_pair(0);
 	command = argv + 2;
-	for (i = 0; i < sizeof(rows) / sizeof(*rows); i++)
-		if (!strcmp(name, rows[i].name))
-			cost = measure(&rows[i]);
+	for (i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		if (strcmp(name, rows[i].name))
+			continue;
+		if (argc == 3 && rows[i].op != op_exec)
+			probe_once(atoi(argv[2]));
+		cost = measure(&rows[i]);
+	}
 	if (!strcmp(name, "probe") && argc == 4)
 		cost = measure_probe(atoi(argv[2]), atoi(argv[3]));
+	if (!strcmp(name, "memory") && argc == 4)
+		cost = measure_memory(argv[2], atoi(argv[3]));
+	if (!strcmp(name, "lost") && argc > 4) {
+		command = argv + 4;
+		cost = measure_lost(atoi(argv[2]), atoi(argv[3]));
+	}
 	if (!strcmp(name, "each") && argc > 3) {
 		command = argv + 3;
-		cost = measure_each(atoi(argv[2]));
+		measure_each(atoi(argv[2]));
+		return EXIT_SUCCESS;
 	}
-	if (cost < 0)
+	if (isnan(cost))
 		errx(EXIT_FAILURE, "cost of what?");
 	printf("%.1f\n", cost);
 	return EXIT_SUCCESS;

@@ -1,158 +1,244 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""rows.py COST MODULE KACTL: in the machine with the clock that jumps, runs the
-rows of the table, prints it, and writes it to /out/bench.json. Ends with 1 if a
-limit is missed."""
+"""The rows of the table: their figures, the states of the machine that these are
+measured in, and their limits. See README."""
 
-import json
+import contextlib
 import os
-import platform
-import statistics
 import subprocess
 import sys
-import time
 from collections import namedtuple
 
-COST, MODULE, KACTL = sys.argv[1:]
-REPEATS = int(os.environ.get("KA_REPEATS", "3"))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.dirname(HERE))
+
+import ka       # noqa: E402
+import loadbpf  # noqa: E402
+
+MODULE = "tcp_keepalive"
 SYSFS = "/sys/class/tcp_keepalive/netns/"
+PEER = "peer.bpf.o"
+TURN_ON = "/tmp/turn-on"
 
 
 def unload():
-    if os.path.exists("/sys/module/tcp_keepalive"):
-        subprocess.run(["rmmod", "tcp_keepalive"], check=True)
+    if os.path.exists("/sys/module/" + MODULE):
+        ka.poll("unloaded", 10, lambda: not subprocess.run(
+            ["rmmod", MODULE], stderr=subprocess.DEVNULL, check=False).returncode)
 
 
-def load():
+@contextlib.contextmanager
+def nothing():
     unload()
-    subprocess.run(["insmod", MODULE], check=True)
+    yield
 
 
-def enforce():
-    load()
-    with open(SYSFS + "enforce", "w", encoding="ascii") as f:
-        f.write("on\n")
+@contextlib.contextmanager
+def loaded():
+    unload()
+    ka.run("modprobe", MODULE)
+    try:
+        yield
+    finally:
+        unload()
+
+
+@contextlib.contextmanager
+def enforcing():
+    with loaded():
+        ka.run(ka.KACTL, "policy", "set", "enforce", "on")
+        yield
 
 
 def rules(n):
-    """Enter a state with n rules, none of which matches."""
-    def enter():
-        load()
-        text = "".join(f"rule add remote 192.0.{i // 250}.{i % 250} rport "
-                       f"{1000 + i} keepalive on\n" for i in range(n))
-        subprocess.run([KACTL, "-q", "restore"], input=text, text=True, check=True)
-    return enter
+    """A state with n rules, none of which matches."""
+    @contextlib.contextmanager
+    def state():
+        with loaded():
+            ka.run(ka.KACTL, "-q", "restore", input="".join(
+                f"rule add remote 192.0.{i // 250}.{i % 250} rport {1000 + i} "
+                "keepalive on\n" for i in range(n)))
+            yield
+    return state
 
 
-# The states of the machine, in the order in which each repeat goes through them.
-STATES = {"nothing loaded": unload, "loaded": load, "enforcing": enforce,
-          "64 rules": rules(64), "1024 rules": rules(1024)}
+@contextlib.contextmanager
+def sockops():
+    """BPF that turns keepalive on where a connection becomes established."""
+    unload()
+    with loadbpf.loaded(PEER) as folder:
+        where = [ka.cgroup_root(), "sock_ops", "pinned", folder + "/progs/established"]
+        ka.run("bpftool", "cgroup", "attach", *where)
+        try:
+            yield
+        finally:
+            ka.run("bpftool", "cgroup", "detach", *where)
 
-# A row's first figure is what its others are held against; limits in per cent.
-Row = namedtuple("Row", "name figures")
+
+@contextlib.contextmanager
+def counter():
+    """BPF that counts the probes."""
+    unload()
+    with loadbpf.loaded(PEER) as folder:
+        fd = loadbpf.attach(folder + "/progs/probe_sent")
+        try:
+            yield
+        finally:
+            os.close(fd)
+
+
+@contextlib.contextmanager
+def iterator():
+    """BPF that turns keepalive on on each TCP socket, when TURN_ON is read."""
+    unload()
+    with loadbpf.loaded(PEER) as folder:
+        loadbpf.iterator(folder + "/progs/turn_on", folder + "/turn_on")
+        os.symlink(folder + "/turn_on", TURN_ON)
+        try:
+            yield
+        finally:
+            os.unlink(TURN_ON)
+
+
+# In the order in which each repeat goes through them.
+STATES = {
+    "nothing loaded": nothing,
+    "loaded": loaded,
+    "enforcing": enforcing,
+    "16 rules": rules(16),
+    "64 rules": rules(64),
+    "256 rules": rules(256),
+    "1024 rules": rules(1024),
+    "BPF sockops": sockops,
+    "BPF counter": counter,
+    "BPF iterator": iterator,
+}
+
+# Those in which new connections are enforced, and those without the module.
+ENFORCING = {"enforcing"}
+WITHOUT = {"nothing loaded", "BPF sockops", "BPF counter", "BPF iterator"}
+
+# What a figure may be: in per cent of the row's first more than that, more than
+# that by so much, or so much.
+Limit = namedtuple("Limit", "kind value")
+# command: cost's arguments, or a function; in a row's figures of one state those
+# of "each" with the same number of sockets are measured together.
 Figure = namedtuple("Figure", "name state command limit", defaults=[None])
+Row = namedtuple("Row", "name figures unit", defaults=["instructions"])
 
 
-def by_state(name, command, **limits):
-    """A row with the same command in several states; a limit may be None."""
-    return Row(name, [Figure("nothing loaded", "nothing loaded", command)] +
-               [Figure(s, s, command, limit) for s, limit in limits.items()])
+def percent(value):
+    return Limit("percent", value)
 
+
+def more(value):
+    return Limit("more", value)
+
+
+def most(value):
+    return Limit("most", value)
+
+
+def by_state(name, command, unit="instructions", **limits):
+    """A row with the same command in several states, nothing loaded first."""
+    return Row(name, [Figure(state, state, command, limit) for state, limit in
+                      ({"nothing loaded": None} | limits).items()], unit)
+
+
+def each(n, *command):
+    return ("each", str(n), *command)
+
+
+# At least eight times fewer.
+EIGHTH = percent(-87.5)
+SOCKETS = (2000, 20000, 200000)
+# The module turns it on, finds it on, and turns it off again.
+ENFORCE = (ka.KACTL, "-q", "policy", "set", "enforce")
+APPLY = (ka.KACTL, "-q", "apply")
+
+
+def dump(n):
+    """The figures of n sockets."""
+    return [
+        Row(f"each of {n} sockets: shown", [
+            Figure("ss -tnoi", "loaded", each(n, "ss", "-tnoi")),
+            Figure("ss -tno", "loaded", each(n, "ss", "-tno")),
+            Figure("kactl conn", "loaded", each(n, ka.KACTL, "conn"), EIGHTH),
+            Figure("kactl -j conn", "loaded", each(n, ka.KACTL, "-j", "conn"), EIGHTH)]),
+        Row(f"each of {n} sockets: turned on", [
+            Figure("BPF iterator", "BPF iterator", each(n, "cat", TURN_ON)),
+            Figure(None, "loaded", each(n, *ENFORCE, "on")),
+            Figure("kactl apply", "loaded", each(n, *APPLY), most(1200)),
+            Figure("apply again", "loaded", each(n, *APPLY, "--spread", "1"), most(1200)),
+            Figure(None, "loaded", each(n, *ENFORCE, "off"))]),
+    ]
+
+
+def linear(name, *command):
+    """The same figures beside each other."""
+    return Row(name + ", by sockets", [
+        Figure(f"{n:,}", "loaded", each(n, *command), percent(10) if n > 2000 else None)
+        for n in SOCKETS])
+
+
+def sections():
+    """Bytes of the module's text and data in memory, page borders aside."""
+    path = ka.run("modinfo", "-n", MODULE).strip()
+    lines = [line.split() for line in ka.run("size", "-A", path).splitlines()]
+    return sum(int(line[1]) for line in lines if line and line[0].startswith(
+        (".text", ".rodata", ".data", ".bss", ".ref.data")))
+
+
+def core_size():
+    """All that it takes of the module area."""
+    with open(f"/sys/module/{MODULE}/coresize", encoding="ascii") as f:
+        return int(f.read())
+
+
+def event_unheard():
+    """What an event costs where nobody listens: see event/event.c."""
+    probing = subprocess.Popen([HERE + "/cost", "lost", "10", "10", "true"],
+                               stdout=subprocess.DEVNULL)
+    ka.run("insmod", HERE + "/event/event.ko")
+    with open("/sys/module/event/parameters/cost", encoding="ascii") as f:
+        cost = int(f.read())
+    ka.run("rmmod", "event")
+    probing.wait()
+    return cost
+
+
+SEGMENTS = {"loaded": percent(0.05), "enforcing": percent(0.05), "BPF sockops": None}
+RECORDS = {"loaded": percent(0.05)}
+PROBE = {"loaded": percent(15), "BPF counter": None}
 
 ROWS = [
-    by_state("1 byte there and 1 back", ["pingpong"], loaded=0.05, enforcing=0.05),
-    by_state("64 KiB in one direction", ["bulk"], loaded=0.05, enforcing=0.05),
-    by_state("connect + accept + close", ["connect"],
-             **{"loaded": 0.5, "enforcing": 1.5, "64 rules": 2, "1024 rules": 10}),
+    by_state("1 byte there and 1 back", ("pingpong",), **SEGMENTS),
+    by_state("1 byte, with 1,000 records", ("pingpong", "1000"), **RECORDS),
+    by_state("64 KiB in one direction", ("bulk",), **SEGMENTS),
+    by_state("64 KiB, with 1,000 records", ("bulk", "1000"), **RECORDS),
+    by_state("connect + accept + close", ("connect",), **{
+        "loaded": percent(0.3), "enforcing": percent(1.5),
+        "16 rules": percent(2), "64 rules": percent(2),
+        "256 rules": percent(10), "1024 rules": percent(10), "BPF sockops": None}),
     # CONNECTIONS SECONDS
-    by_state("probe + answer, 1000 a second", ["probe", "1000", "20"], loaded=None),
-    by_state("probe + answer, 100 a second", ["probe", "100", "200"], loaded=None),
-    by_state("probe + answer, 10 a second", ["probe", "10", "1000"], loaded=None),
+    by_state("probe + answer, 1000 a second", ("probe", "1000", "20"), **PROBE),
+    by_state("probe + answer, 100 a second", ("probe", "100", "200"), **PROBE),
+    by_state("probe + answer, 10 a second", ("probe", "10", "1000"), **PROBE),
+    Row("one event", [
+        Figure("nobody listens", "loaded", event_unheard, most(50)),
+        Figure("kactl monitor", "loaded", ("lost", "100", "50", ka.KACTL, "monitor", "lost"))]),
+    by_state("a namespace made and deleted", ("netns",), loaded=percent(5)),
     Row("statistics, whole process", [
-        Figure("nstat -az", "loaded", ["exec", "nstat", "-az"]),
-        Figure("kactl stats", "loaded", ["exec", KACTL, "stats"], 0)]),
-    Row("each of 2,000 sockets", [
-        Figure("ss -tnoi", "loaded", ["each", "2000", "ss", "-tnoi"]),
-        Figure("kactl conn", "loaded", ["each", "2000", KACTL, "conn"], -87.5),
-        Figure("kactl -j conn", "loaded", ["each", "2000", KACTL, "-j", "conn"], -87.5),
-        Figure("kactl apply", "loaded", ["each", "2000", KACTL, "-q", "apply"], -97.5)]),
-    Row("each of 20,000 sockets", [
-        Figure("ss -tnoi", "loaded", ["each", "20000", "ss", "-tnoi"]),
-        Figure("kactl conn", "loaded", ["each", "20000", KACTL, "conn"], -87.5),
-        Figure("kactl -j conn", "loaded", ["each", "20000", KACTL, "-j", "conn"], -87.5),
-        Figure("kactl apply", "loaded", ["each", "20000", KACTL, "-q", "apply"], -97.5)]),
+        Figure("nstat -az", "loaded", ("exec", "nstat", "-az")),
+        Figure("kactl stats", "loaded", ("exec", ka.KACTL, "stats"), percent(0))]),
+    *(row for n in SOCKETS for row in dump(n)),
+    linear("kactl conn", ka.KACTL, "conn"),
+    linear("kactl -j conn", ka.KACTL, "-j", "conn"),
+    linear("kactl apply", *APPLY),
+    # What the allocator has aside blurs it by some bytes.
+    by_state("memory of a socket", ("memory", "socket", "20000"), "bytes", enforcing=more(16)),
+    by_state("memory of being probed", ("memory", "record", "10000"), "bytes", loaded=more(192)),
+    by_state("memory of a namespace", ("memory", "netns", "200"), "bytes", loaded=more(8192)),
+    Row("memory of the module", [
+        Figure("text and data", "loaded", sections, most(65536)),
+        Figure("and all else", "loaded", core_size)], "bytes"),
 ]
-
-
-def run(row, figure):
-    """One value. A figure of 'enforcing' must be one of connections enforced."""
-    out = subprocess.run([COST, *figure.command], check=True, stdout=subprocess.PIPE)
-    if figure.state != "nothing loaded":
-        with open(SYSFS + "statistics/conns_enforced", encoding="ascii") as f:
-            if (int(f.read()) > 0) != (figure.state == "enforcing"):
-                sys.exit(f"bench: {row.name}, {figure.name}: conns_enforced is not what it should be")
-    return float(out.stdout)
-
-
-def measure():
-    """The values of each figure, by (row, figure), from repeats in alternation."""
-    values = {(r.name, f.name): [] for r in ROWS for f in r.figures}
-    for repeat in range(REPEATS):
-        for state, enter in STATES.items():
-            enter()
-            for row in ROWS:
-                for figure in row.figures:
-                    if figure.state == state:
-                        print(f"bench: {repeat + 1} of {REPEATS}, {state}: {row.name}", flush=True)
-                        values[row.name, figure.name].append(run(row, figure))
-    return values
-
-
-def result(row, values):
-    """The row as it goes into the JSON."""
-    figures = []
-    for figure in row.figures:
-        v = values[row.name, figure.name]
-        median = statistics.median(v)
-        f = {"name": figure.name, "instructions": median, "values": v,
-             "spread_percent": round(100 * (max(v) - min(v)) / median, 3)}
-        if figures:
-            base = figures[0]["instructions"]
-            f["difference_percent"] = round(100 * (median - base) / base, 3)
-            if figure.limit is not None:
-                f["limit_percent"] = figure.limit
-                f["ok"] = f["difference_percent"] <= figure.limit
-        figures.append(f)
-    return {"row": row.name, "figures": figures}
-
-
-def line(name, f):
-    """The figure as it goes into the table."""
-    text = f"{name:33}{f['name']:15}{f['instructions']:>13,.0f}{f['spread_percent']:>8.2f} %"
-    if "difference_percent" in f:
-        text += f"{f['difference_percent']:>+12.2f} %"
-    if "ok" in f:
-        text += f"{f['limit_percent']:>+10.2f} %  {'ok' if f['ok'] else 'MISSED'}"
-    return text
-
-
-def main():
-    date = time.strftime("%F")
-    kernel = platform.release()
-    table = [result(row, values) for values in [measure()] for row in ROWS]
-    with open("/out/bench.json", "w", encoding="ascii") as f:
-        json.dump({"date": date, "kernel": kernel, "repeats": REPEATS, "rows": table}, f, indent=1)
-
-    print(f"\nInstructions on {kernel}, {date}, median of {REPEATS}; the spread is (largest - smallest) / median.\n")
-    print(f"{'':33}{'':15}{'instructions':>13}{'spread':>10}{'difference':>14}{'limit':>12}")
-    for row in table:
-        name = row["row"]
-        for f in row["figures"]:
-            print(line(name, f))
-            name = ""
-    missed = sum(not f.get("ok", True) for row in table for f in row["figures"])
-    print(f"\n{missed or 'no'} limit{'' if missed == 1 else 's'} missed")
-    sys.exit(missed > 0)
-
-
-main()

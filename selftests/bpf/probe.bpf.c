@@ -11,6 +11,8 @@
  *
  * Loaded, attached and read with bpftool; see oracle.py.
  */
+#include <stddef.h>
+
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>

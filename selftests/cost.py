@@ -1,0 +1,109 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""What the module costs, in instructions, held to what it did cost: a few rows of
+the bench, on the clock where an instruction is a nanosecond."""
+
+import os
+import subprocess
+import sys
+
+import ka
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)) + "/bench")
+
+import rows  # noqa: E402
+
+COST = rows.HERE + "/cost"
+
+
+def need_the_clock():
+    if os.environ.get("KA_CLOCK") != "jump":
+        raise ka.Skip("not on the clock that jumps")
+    if not os.path.exists(COST):
+        raise ka.Skip("bench/cost is not built")
+
+
+def cost(*command):
+    """What bench/cost says, a number a line."""
+    out = subprocess.run([COST, *command], check=True, text=True,
+                         stdout=subprocess.PIPE).stdout
+    return [float(v) for v in out.split()]
+
+
+def held(name, got, limit):
+    print(f"# {name}: {got:,.0f}, at most {limit:,}", flush=True)
+    assert got <= limit, f"{name}: {got:,.0f}, not at most {limit:,}"
+
+
+def more(*command, **limits):
+    """In each state at most so many instructions more than with nothing loaded."""
+    need_the_clock()
+    with rows.nothing():
+        base, = cost(*command)
+    for state, limit in limits.items():
+        with rows.STATES[state]():
+            got, = cost(*command)
+        held(f"{' '.join(command)}, {state}, over {base:,.0f}", got - base, limit)
+
+
+def test_segments():
+    more("pingpong", loaded=15, enforcing=15)
+
+
+def test_segments_with_a_record():
+    more("pingpong", "100", loaded=15)
+
+
+def test_connections():
+    more("connect", **{"loaded": 300, "enforcing": 1400, "1024 rules": 1500})
+
+
+def test_probes():
+    more("probe", "100", "200", loaded=1500)
+
+
+def test_namespaces():
+    more("netns", loaded=120000)
+
+
+def test_sockets():
+    need_the_clock()
+    n = "2000"
+    with rows.loaded():
+        conn, json, _, apply = cost(
+            "each", n, ka.KACTL, "conn", "--", ka.KACTL, "-j", "conn", "--",
+            *rows.ENFORCE, "on", "--", *rows.APPLY, "--", *rows.ENFORCE, "off")[:4]
+    held("kactl conn, each socket", conn, 5700)
+    held("kactl -j conn, each socket", json, 6200)
+    held("kactl apply, each socket", apply, 1200)
+
+
+def test_statistics():
+    need_the_clock()
+    with rows.loaded():
+        nstat, = cost("exec", "nstat", "-az")
+        stats, = cost("exec", ka.KACTL, "stats")
+    held("kactl stats, whole process", stats, nstat)
+
+
+def test_event_that_nobody_hears():
+    need_the_clock()
+    with rows.loaded():
+        held("an event, nobody listens", rows.event_unheard(), 50)
+
+
+def test_memory():
+    need_the_clock()
+    with rows.loaded():
+        record, = cost("memory", "record", "5000")
+        text_and_data = rows.sections()
+    held("bytes of a record", record, 200)
+    held("bytes of text and data", text_and_data, 65536)
+
+
+if __name__ == "__main__":
+    try:
+        ka.main([v for k, v in list(globals().items()) if k.startswith("test_")])
+    finally:
+        # As the tests after this one expect it.
+        ka.run("modprobe", rows.MODULE)
