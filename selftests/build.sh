@@ -27,7 +27,7 @@ test_install_before_build() {
 
 test_tool_without_libraries() {
 	need_project
-	refused 2 "libnl-3-dev libnl-genl-3-dev" \
+	refused 2 "libnl-3-dev libnl-genl-3-dev libcurl4-openssl-dev" \
 		make -C "$KA_TOP/ctl" PKG_CONFIG=false
 }
 
@@ -54,12 +54,26 @@ test_a_configuration_stays() {
 	root=$(mktemp -d)
 	make -s -C "$KA_TOP/ctl" install DESTDIR="$root" PREFIX=/opt/ka
 	unit=$root/opt/ka/lib/systemd/system/kactl.service
-	grep -qx "ExecStart=/opt/ka/sbin/kactl restore /etc/kactl.conf" "$unit" || fail "$(cat "$unit")"
+	grep -qx "ExecStart=/opt/ka/lib/kactl/service start" "$unit" || fail "$(cat "$unit")"
+	grep -qx "kactl=/opt/ka/sbin/kactl" "$root/opt/ka/lib/kactl/service" || fail "which kactl?"
 	# What ships sets nothing.
 	is "words in kactl.conf" "" "$(grep -vE '^(#|$)' "$root/etc/kactl.conf")"
 	echo "# mine" >"$root/etc/kactl.conf"
 	make -s -C "$KA_TOP/ctl" install DESTDIR="$root" PREFIX=/opt/ka
 	is "kactl.conf" "# mine" "$(cat "$root/etc/kactl.conf")"
+	rm -r "$root"
+}
+
+test_uninstalled() {
+	local root
+
+	need_project
+	root=$(mktemp -d)
+	make -s -C "$KA_TOP" install-protocol DESTDIR="$root" PREFIX=/opt/ka
+	make -s -C "$KA_TOP/ctl" install DESTDIR="$root" PREFIX=/opt/ka
+	install -D /dev/null "$root/lib/modules/$(uname -r)/updates/kmod/tcp_keepalive.ko.xz"
+	make -s -C "$KA_TOP" uninstall DESTDIR="$root" PREFIX=/opt/ka
+	is "files" "$root/etc/kactl.conf" "$(find "$root" -type f)"
 	rm -r "$root"
 }
 

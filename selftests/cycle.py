@@ -103,6 +103,23 @@ def test_idle_probe_answer_and_again():
             ka.expect(w.s, probes_sent=0)
 
 
+def test_interval_longer_than_the_idle_time():
+    """After a probe the timer runs for the interval, answered or not, and where
+    that is the longer, the idle time is only what the first probe waits for."""
+    with watched() as (w,):
+        heard = w.last()
+        ka.keepalive(w.a, 2, 6, 3)
+        first, second, third = w.probes(3)
+        took(heard, first, 2)
+        took(w.answer(first), second, 6)
+        # Data is a sign of life at any time, but moves the timer no more.
+        time.sleep(1)
+        w.b.send(b"x")
+        fourth = w.probes(4)[-1]
+        took(third, fourth, 6)
+        ka.expect(w.c, probes_sent=4, probes_answered=4, probes_lost=0)
+
+
 def test_no_answer_rst_and_error():
     """No answer: probes an interval apart, after one more an RST, and the
     program is told."""

@@ -194,6 +194,36 @@ test_a_module_that_is_not_installed() {
 	load
 }
 
+test_a_module_of_another_kernel() {
+	local file copy
+
+	only_in_the_vm /lib/modules
+	file=$(modinfo -n tcp_keepalive)
+	[[ $file == *.ko ]] || skip "the module is compressed"
+	copy=$(mktemp)
+	cp "$file" "$copy"
+	unload
+	# Of the version itself a kernel with CONFIG_MODVERSIONS takes no notice.
+	sed -i 's/\(vermagic=[^ ]*\) SMP /\1 XXX /' "$file"
+	refused 3 "not built for this kernel" "$KACTL" policy set time 60
+	mv "$copy" "$file"
+	load
+}
+
+test_a_module_that_dkms_has_not_built() {
+	local dir
+
+	only_in_the_vm /lib/modules
+	dir=/lib/modules/$(uname -r)
+	unload
+	mv "$dir"/modules.{dep,alias}{,.bin} /tmp/
+	mkdir -p /var/lib/dkms/tcp-keepalive
+	refused 3 "not built for this kernel headers dkms" "$KACTL" policy set time 60
+	rmdir /var/lib/dkms/tcp-keepalive
+	mv /tmp/modules.{dep,alias}{,.bin} "$dir/"
+	load
+}
+
 test_json_is_one_document() {
 	local ns
 
@@ -220,6 +250,11 @@ test_watch_is_an_object_a_line() {
 	while read -r line; do
 		json_valid "$line" <<<"$line"
 	done <<<"$lines"
+	# Its own namespace needs no privilege, however often it comes back to it.
+	lines=$(setpriv --reuid 65534 --clear-groups \
+		timeout --preserve-status -s INT 2 "$KACTL" -q -a -j stats --watch 0.4)
+	[ "$(jq .netns_ino <<<"$lines" | sort | uniq -c | awk '{ print $1 }')" -ge 3 ] ||
+		fail "not again and again: $lines"
 	refused 2 "watch" "$KACTL" stats --watch 0
 	refused 2 "watch often" "$KACTL" stats --watch often
 }
@@ -309,7 +344,7 @@ completes() {
 test_completion() {
 	COMPLETION=/usr/local/share/bash-completion/completions/kactl
 	[ -r "$COMPLETION" ] || skip "it is not installed"
-	completes "kactl" policy rule apply stats conn monitor save restore --netns
+	completes "kactl" policy rule apply stats conn monitor save restore http metrics advise top report --netns
 	completes "kactl policy" show set reset help
 	completes "kactl policy set enforce" on off
 	completes "kactl rule" show add replace del flush test help
@@ -319,6 +354,10 @@ test_completion() {
 	completes "kactl rule replace" pref mark user-timeout
 	completes "kactl rule del" pref
 	completes "kactl rule test" dir remote
+	completes "kactl metrics" --listen --textfile help
+	completes "kactl advise" --behind help
+	completes "kactl top" --delay help
+	completes "kactl report" --for --behind help
 	completes "kactl apply" --dry-run --spread local help
 	completes "kactl apply --dry-run" --spread rport
 	completes "kactl conn" show status local lport --sort help
@@ -328,6 +367,9 @@ test_completion() {
 	completes "kactl -n 1 monitor" dead policy --count help
 	completes "kactl monitor lost" dead policy --timeout
 	completes "kactl monitor lost --count 3" dead --timeout
+	completes "kactl http" check behind help
+	completes "kactl http check http://x" --idle-max --http1.0 --unix-socket
+	completes "kactl http check http://x --behind" alb nginx rfc5382
 }
 
 run_tests "$@"

@@ -114,11 +114,12 @@ run_one() (
 	"$1"
 )
 
-# run_tests [NAME…]: the tests of the file that sources this, in its order
+# run_tests [NAME…]: the tests of the file that sources this, in its order, with
+# the module loaded unless NOT_LOADED is set
 run_tests() {
 	local tests=("$@") t i=0 failed=0 skipped=0 status
 
-	loaded || load || {
+	[ -n "${NOT_LOADED:-}" ] || loaded || load || {
 		echo "1..0 # SKIP no module tcp_keepalive for this kernel"
 		exit "$KSFT_SKIP"
 	}

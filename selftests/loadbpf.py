@@ -14,7 +14,8 @@ import ka
 HERE = os.path.dirname(os.path.abspath(__file__))
 SYS_BPF = {"x86_64": 321, "aarch64": 280, "riscv64": 280}.get(os.uname().machine)
 BPF_MAP_UPDATE_ELEM, BPF_MAP_DELETE_ELEM = 2, 3
-BPF_OBJ_GET, BPF_PROG_ATTACH, BPF_RAW_TRACEPOINT_OPEN = 7, 8, 17
+BPF_OBJ_PIN, BPF_OBJ_GET, BPF_PROG_ATTACH = 6, 7, 8
+BPF_RAW_TRACEPOINT_OPEN, BPF_LINK_CREATE, BPF_TRACE_ITER = 17, 28, 28
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -50,11 +51,20 @@ def pinned(path):
         os.close(fd)
 
 
-def _attach(path):
+def attach(path):
     """Attach a pinned program to what it was loaded for, which Debian 12's
     bpftool cannot. It stays until the descriptor is closed."""
     with pinned(path) as prog:
         return _bpf(BPF_RAW_TRACEPOINT_OPEN, struct.pack("=QIxxxx", 0, prog))
+
+
+def iterator(prog, path):
+    """An iterator, pinned as a program, as a file: who reads it lets it run."""
+    name = ctypes.create_string_buffer(path.encode())
+    with pinned(prog) as p:
+        link = _bpf(BPF_LINK_CREATE, struct.pack("=IIII", p, 0, BPF_TRACE_ITER, 0))
+    _bpf(BPF_OBJ_PIN, struct.pack("=QII", ctypes.addressof(name), link, 0))
+    os.close(link)
 
 
 def attach_to_map(prog, kind, sockmap):
@@ -93,7 +103,7 @@ def attached(program):
     with loaded(program) as folder:
         try:
             for name in os.listdir(folder + "/progs"):
-                links.append(_attach(f"{folder}/progs/{name}"))
+                links.append(attach(f"{folder}/progs/{name}"))
             yield folder
         finally:
             for fd in links:

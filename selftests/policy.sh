@@ -129,6 +129,18 @@ test_unload_puts_back() {
 	load
 }
 
+test_unload_with_rules() {
+	local ns
+
+	new_netns ns
+	"$KACTL" -q -n "$ns" rule add time 60 override >/dev/null
+	unload
+	# Whatever the module has left to do for later would crash.
+	sleep 30
+	load
+	is "rules" "[]" "$("$KACTL" -n "$ns" -j rule)"
+}
+
 test_parameters_set_the_first_namespace() {
 	local before ns
 
