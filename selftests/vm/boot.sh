@@ -105,7 +105,7 @@ prepare() {
 	case $clock,$accel in
 	jump,*) qemu+=(-accel 'tcg,thread=single' -icount 'shift=0,sleep=off' -rtc clock=vm -cpu max) ;;
 	real,kvm) qemu+=(-accel kvm -cpu host) ;;
-	# One thread for both CPUs: with two, one may run an int3 that the kernel has patched away on the other.
+	# A thread for each CPU, so that they race. Seen once, on 6.12: one ran an int3 that the other had patched away.
 	real,tcg) qemu+=(-accel 'tcg,thread=multi' -cpu max) ;;
 	esac
 	for device in "${!devices[@]}"; do
