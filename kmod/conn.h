@@ -22,7 +22,7 @@ struct ka_net;
  * @sent_at: likewise, as tcp_jiffies32
  * @rcv_tstamp: tcp_sock's rcv_tstamp when the last probe was sent
  * @lrcvtime: icsk_ack's lrcvtime then
- * @segs_in: and more of tcp_sock's, then: see probe_rtt()
+ * @segs_in: and more of tcp_sock's, then: see probe_rtt_us()
  * @segs_out: likewise
  * @rcv_nxt: likewise
  * @copied_seq: likewise

@@ -173,8 +173,8 @@ static void sysfs_own(struct work_struct *work)
 {
 	struct ka_net *kn = container_of(to_delayed_work(work), struct ka_net,
 					 own_work);
-	kuid_t uid;
-	kgid_t gid;
+	kuid_t uid = GLOBAL_ROOT_UID;
+	kgid_t gid = GLOBAL_ROOT_GID;
 
 	if (!sysfs_owned(kn) && ++kn->own_tries < SYSFS_OWN_TRIES) {
 		queue_delayed_work(system_power_efficient_wq, &kn->own_work,

@@ -13,9 +13,9 @@
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/spinlock.h>
-#include <linux/workqueue.h>
 #include <net/sock.h>
 
+#include "compat/workqueue.h"
 #include "conn.h"
 #include "net.h"
 #include "probe.h"
@@ -49,7 +49,7 @@ void ka_watch_add(struct ka_conn *c)
 /* Somebody waits to hear of an answer. */
 void ka_watch_hurry(void)
 {
-	queue_delayed_work(system_unbound_wq, &watch_work, WATCH_PERIOD);
+	queue_delayed_work(system_dfl_wq, &watch_work, WATCH_PERIOD);
 }
 
 /**
@@ -169,7 +169,7 @@ static void watch_work_fn(struct work_struct *work)
 		put_net(held);
 
 	if (more)
-		queue_delayed_work(system_unbound_wq, &watch_work,
+		queue_delayed_work(system_dfl_wq, &watch_work,
 				   max_t(unsigned long, WATCH_PERIOD,
 					 4 * (jiffies - start)));
 }

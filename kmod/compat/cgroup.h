@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef KA_COMPAT_CGROUP_H
+#define KA_COMPAT_CGROUP_H
+
+#include <linux/cgroup.h>
+
+/* Newer kernels look a path up from the root that current sees. */
+#ifdef KA_HAVE_CGROUP_PATH_OF_NS
+#define ka_cgroup_get_from_path cgroup_get_from_path
+#else
+#include <linux/err.h>
+#include <linux/limits.h>
+#include <linux/nsproxy.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+static inline struct cgroup *ka_cgroup_get_from_path(const char *path)
+{
+	struct cgroup *root = current->nsproxy->cgroup_ns->root_cset->dfl_cgrp;
+	char *whole = kmalloc(2 * PATH_MAX, GFP_KERNEL_ACCOUNT);
+	struct cgroup *found = ERR_PTR(-ENAMETOOLONG);
+	int len;
+
+	if (!whole)
+		return ERR_PTR(-ENOMEM);
+	len = cgroup_path(root, whole, PATH_MAX);
+	/* The root of all is a slash, the others end without one. */
+	if (len == 1)
+		len = 0;
+	if (len >= 0 && len < PATH_MAX) {
+		strscpy(whole + len, path, PATH_MAX);
+		found = cgroup_get_from_path(whole);
+	}
+	kfree(whole);
+	return found;
+}
+#endif
+
+#endif
