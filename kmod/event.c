@@ -2,15 +2,17 @@
 /*
  * Events of connections, for those who listen. A hook, which can neither wait
  * for memory nor, with PREEMPT_RT, take netlink's locks, numbers and notes what
- * happened; a worker sends the notes in that order.
+ * happened; a worker sends the notes in that order, of one namespace after the
+ * other, so that a flood of one's is its own.
  */
 #include <linux/list.h>
+#include <linux/mutex.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/timekeeping.h>
-#include <linux/workqueue.h>
 #include <net/genetlink.h>
 
+#include "compat/workqueue.h"
 #include "event.h"
 #include "ident.h"
 #include "net.h"
@@ -19,8 +21,7 @@
 
 /**
  * struct ka_event - an event that waits to be sent
- * @node: in the queue
- * @kn: where it happened; stays until the queue is flushed
+ * @node: in its namespace's queue
  * @ident: the connection
  * @at: when, nanoseconds of CLOCK_REALTIME
  * @uid: the user that its socket belongs to
@@ -32,7 +33,6 @@
  */
 struct ka_event {
 	struct list_head	node;
-	struct ka_net		*kn;
 	struct ka_ident		ident;
 	u64			at;
 	kuid_t			uid;
@@ -48,13 +48,16 @@ struct ka_event {
 
 static_assert(sizeof(struct ka_event) <= KA_POOL_SIZE);
 
-/* Events that may wait, in all namespaces: 3 MB of them. */
-#define EVENT_QUEUE_MAX	16384
+/* Events that may wait, of a namespace and of all: 3 MB and 12 MB of them. */
+#define EVENT_NET_MAX	16384
+#define EVENT_MAX	65536
 
-/* In the order of their numbers; how many; the lock of both, and of the numbers. */
-static LIST_HEAD(event_queue);
+/* Namespaces with events that wait, and how many do; the lock of all of it. */
+static LIST_HEAD(event_nets);
 static unsigned int event_queued;
 static DEFINE_RAW_SPINLOCK(event_lock);
+/* An event is being sent: its namespace does not go meanwhile. */
+static DEFINE_MUTEX(event_sending);
 static void event_work_fn(struct work_struct *work);
 static DECLARE_WORK(event_work, event_work_fn);
 
@@ -94,11 +97,13 @@ static void event_queue_add(struct ka_net *kn, struct ka_event *e)
 	kn->event_seq++;
 	if (e) {
 		e->seq = kn->event_seq;
-		list_add_tail(&e->node, &event_queue);
+		list_add_tail(&e->node, &kn->events);
+		if (!kn->events_queued++)
+			list_add_tail(&kn->events_node, &event_nets);
 		event_queued++;
 	}
 	raw_spin_unlock(&event_lock);
-	queue_work(system_unbound_wq, &event_work);
+	queue_work(system_dfl_wq, &event_work);
 }
 
 /**
@@ -117,9 +122,9 @@ void ka_event_queue(struct ka_net *kn, const struct sock *sk,
 	struct ka_event *e;
 
 	/* With PREEMPT_RT nothing could be freed here again. */
-	e = READ_ONCE(event_queued) < EVENT_QUEUE_MAX ? ka_pool_get() : NULL;
+	e = READ_ONCE(event_queued) < EVENT_MAX &&
+	    READ_ONCE(kn->events_queued) < EVENT_NET_MAX ? ka_pool_get() : NULL;
 	if (e) {
-		e->kn = kn;
 		ka_ident_read(&e->ident, sk);
 		e->at = ktime_get_real_ns();
 		e->uid = sk->sk_uid;
@@ -131,10 +136,9 @@ void ka_event_queue(struct ka_net *kn, const struct sock *sk,
 	event_queue_add(kn, e);
 }
 
-static int event_put(struct sk_buff *skb, const struct ka_event *e)
+static int event_put(struct sk_buff *skb, const struct net *net,
+		     const struct ka_event *e)
 {
-	const struct net *net = e->kn->net;
-
 	return nla_put_u32(skb, TCP_KEEPALIVE_A_EVENT_EVENT, e->what) ?:
 	       nla_put_u32(skb, TCP_KEEPALIVE_A_EVENT_SEQ, e->seq) ?:
 	       nla_put_u64_64bit(skb, TCP_KEEPALIVE_A_EVENT_AT, e->at,
@@ -149,7 +153,7 @@ static int event_put(struct sk_buff *skb, const struct ka_event *e)
 	       nla_put_u32(skb, TCP_KEEPALIVE_A_EVENT_IDLE_MS, e->idle_ms);
 }
 
-static void event_send(const struct ka_event *e)
+static void event_send(struct ka_net *kn, const struct ka_event *e)
 {
 	struct sk_buff *skb;
 	void *hdr;
@@ -160,43 +164,81 @@ static void event_send(const struct ka_event *e)
 		return;
 	hdr = genlmsg_put(skb, 0, 0, &ka_netlink_family, 0,
 			  TCP_KEEPALIVE_CMD_EVENT_NTF);
-	if (!hdr || event_put(skb, e)) {
+	if (!hdr || event_put(skb, kn->net, e)) {
 		nlmsg_free(skb);
 		return;
 	}
 	genlmsg_end(skb, hdr);
-	err = genlmsg_multicast_netns(&ka_netlink_family, e->kn->net, skb, 0,
+	err = genlmsg_multicast_netns(&ka_netlink_family, kn->net, skb, 0,
 				      KA_NETLINK_EVENTS, GFP_KERNEL);
-	WRITE_ONCE(e->kn->events_heard, err != -ESRCH);
+	WRITE_ONCE(kn->events_heard, err != -ESRCH);
+}
+
+/* The first event of the namespace whose turn it is; it goes to the end then. */
+static struct ka_event *event_next(struct ka_net **from)
+{
+	struct ka_event *e = NULL;
+	struct ka_net *kn;
+
+	raw_spin_lock_bh(&event_lock);
+	kn = list_first_entry_or_null(&event_nets, struct ka_net, events_node);
+	if (kn) {
+		e = list_first_entry(&kn->events, struct ka_event, node);
+		list_del(&e->node);
+		event_queued--;
+		if (--kn->events_queued)
+			list_move_tail(&kn->events_node, &event_nets);
+		else
+			list_del(&kn->events_node);
+	}
+	raw_spin_unlock_bh(&event_lock);
+	*from = kn;
+	return e;
 }
 
 static void event_work_fn(struct work_struct *work)
 {
 	struct ka_event *e;
+	struct ka_net *kn;
 
-	for (;;) {
-		raw_spin_lock_bh(&event_lock);
-		e = list_first_entry_or_null(&event_queue, struct ka_event,
-					     node);
-		if (e) {
-			list_del(&e->node);
-			event_queued--;
-		}
-		raw_spin_unlock_bh(&event_lock);
-		if (!e)
-			break;
-		event_send(e);
+	do {
+		mutex_lock(&event_sending);
+		e = event_next(&kn);
+		if (e)
+			event_send(kn, e);
+		mutex_unlock(&event_sending);
 		kfree(e);
 		cond_resched();
-	}
+	} while (e);
 }
 
-/* Wait until what was added before this call has been sent. */
-void ka_event_flush(void)
+void ka_event_net_init(struct ka_net *kn)
 {
-	/* Whoever added may not have come that far yet. */
-	queue_work(system_unbound_wq, &event_work);
-	flush_work(&event_work);
+	INIT_LIST_HEAD(&kn->events);
+}
+
+/**
+ * ka_event_net_exit - forget the events of a namespace that goes
+ * @kn: the namespace; it is going, and no hook is inside any more
+ *
+ * Nobody can listen there any more. May sleep, for as long as it takes to send
+ * one event.
+ */
+void ka_event_net_exit(struct ka_net *kn)
+{
+	struct ka_event *e, *next;
+	LIST_HEAD(forgotten);
+
+	mutex_lock(&event_sending);
+	raw_spin_lock_bh(&event_lock);
+	if (kn->events_queued)
+		list_del(&kn->events_node);
+	event_queued -= kn->events_queued;
+	list_splice(&kn->events, &forgotten);
+	raw_spin_unlock_bh(&event_lock);
+	mutex_unlock(&event_sending);
+	list_for_each_entry_safe(e, next, &forgotten, node)
+		kfree(e);
 }
 
 /* The family is there. */
@@ -210,5 +252,5 @@ void ka_event_stop(void)
 {
 	WRITE_ONCE(event_open, false);
 	synchronize_rcu();
-	ka_event_flush();
+	flush_work(&event_work);
 }

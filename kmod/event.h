@@ -13,7 +13,8 @@ bool ka_event_heard(const struct ka_net *kn);
 int ka_event_wanted(const struct ka_net *kn);
 void ka_event_queue(struct ka_net *kn, const struct sock *sk,
 		    enum tcp_keepalive_event what, u32 lost, u32 idle_ms);
-void ka_event_flush(void);
+void ka_event_net_init(struct ka_net *kn);
+void ka_event_net_exit(struct ka_net *kn);
 void ka_event_start(void);
 void ka_event_stop(void);
 

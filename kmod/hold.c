@@ -7,21 +7,25 @@
  * that manages to sleep for longer before it has locked the socket (its memory is
  * on a slow disk) is held to the rule when it sets something the next time.
  */
+#include <linux/atomic.h>
 #include <linux/hash.h>
 #include <linux/jiffies.h>
 #include <linux/list.h>
+#include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
-#include <linux/workqueue.h>
 #include <net/sock.h>
 
+#include "compat/workqueue.h"
 #include "enforce.h"
 #include "hold.h"
 #include "net.h"
 #include "pool.h"
 
-#define HOLD_BITS	8
-/* Sockets looked at between two holds of the lock. */
+#define HOLD_BITS	12
+/* Of one namespace; the chains stay short. */
+#define HOLD_NET_MAX	16384
+/* Sockets looked at between two holds of a lock. */
 #define HOLD_BATCH	16
 
 /* When to look, after a setsockopt() began. */
@@ -46,56 +50,101 @@ struct ka_hold {
 
 static_assert(sizeof(struct ka_hold) <= KA_POOL_SIZE);
 
-static struct hlist_head hold_hash[1 << HOLD_BITS];
-static unsigned int hold_count;
-/* Protects all of it. Raw: hooks run with preemption off with PREEMPT_RT. */
-static DEFINE_RAW_SPINLOCK(hold_lock);
+/* Raw: hooks run with preemption off with PREEMPT_RT. */
+static struct hold_chain {
+	raw_spinlock_t		lock;
+	struct hlist_head	head;
+} *hold_chains;
+/* How many wait, in all namespaces. */
+static atomic_t hold_count;
 static void hold_work_fn(struct work_struct *work);
 static DECLARE_DELAYED_WORK(hold_work, hold_work_fn);
 
-static struct ka_hold *hold_find(struct hlist_head *chain, struct sock *sk)
+static atomic_t *hold_count_of(const struct sock *sk)
+{
+	return &ka_net(sock_net(sk))->holding;
+}
+
+/* Under the chain's lock. */
+static struct ka_hold *hold_find(const struct hold_chain *chain,
+				 const struct sock *sk)
 {
 	struct ka_hold *h;
 
-	hlist_for_each_entry(h, chain, node)
+	hlist_for_each_entry(h, &chain->head, node)
 		if (h->sk == sk)
 			return h;
-	h = ka_pool_get();
-	if (!h)
-		return NULL;
-	sock_hold(sk);
-	h->sk = sk;
-	hlist_add_head(&h->node, chain);
-	hold_count++;
+	return NULL;
+}
+
+/* A setsockopt() has begun; under the chain's lock. */
+static void hold_begun(struct ka_hold *h)
+{
+	h->last = jiffies + HOLD_LAST;
+	if (!h->begun)
+		h->soon = jiffies + HOLD_SOON;
+	h->begun = true;
+}
+
+/* Do that to a socket that waits already. */
+static bool hold_again(struct hold_chain *chain, struct sock *sk)
+{
+	struct ka_hold *h;
+
+	raw_spin_lock(&chain->lock);
+	h = hold_find(chain, sk);
+	if (h)
+		hold_begun(h);
+	raw_spin_unlock(&chain->lock);
 	return h;
+}
+
+/* Let a socket wait; false if it did already. */
+static bool hold_new(struct hold_chain *chain, struct ka_hold *h,
+		     struct sock *sk)
+{
+	struct ka_hold *other;
+
+	h->sk = sk;
+	raw_spin_lock(&chain->lock);
+	other = hold_find(chain, sk);
+	hold_begun(other ?: h);
+	if (!other) {
+		sock_hold(sk);
+		atomic_inc(&hold_count);
+		atomic_inc(hold_count_of(sk));
+		hlist_add_head(&h->node, &chain->head);
+	}
+	raw_spin_unlock(&chain->lock);
+	return !other;
 }
 
 /**
  * ka_hold_add - look at a socket soon
  * @sk: the socket, held by the caller
  *
- * Interrupts are off. What there is no memory for is held
- * to its rule when the program sets something again.
+ * Interrupts are off. What there is no memory for, and no room, is held to its
+ * rule when the program sets something again.
  */
 void ka_hold_add(struct sock *sk)
 {
+	struct hold_chain *chain = &hold_chains[hash_ptr(sk, HOLD_BITS)];
 	struct ka_hold *h;
 
-	raw_spin_lock(&hold_lock);
-	h = hold_find(&hold_hash[hash_ptr(sk, HOLD_BITS)], sk);
-	if (h) {
-		h->last = jiffies + HOLD_LAST;
-		if (!h->begun)
-			h->soon = jiffies + HOLD_SOON;
-		h->begun = true;
+	if (!hold_again(chain, sk)) {
+		if (atomic_read(hold_count_of(sk)) >= HOLD_NET_MAX)
+			return;
+		h = ka_pool_get();
+		if (!h)
+			return;
+		if (!hold_new(chain, h, sk))
+			ka_pool_put(h);
 	}
-	raw_spin_unlock(&hold_lock);
-	if (h)
-		queue_delayed_work(system_unbound_wq, &hold_work, HOLD_SOON);
+	queue_delayed_work(system_dfl_wq, &hold_work, HOLD_SOON);
 }
 
 /* Pick the sockets of a chain that are due, with a reference each. */
-static unsigned int hold_pick(struct hlist_head *chain,
+static unsigned int hold_pick(struct hold_chain *chain,
 			      struct sock *due[HOLD_BATCH])
 {
 	HLIST_HEAD(over);
@@ -103,22 +152,23 @@ static unsigned int hold_pick(struct hlist_head *chain,
 	unsigned int n = 0;
 	struct ka_hold *h;
 
-	raw_spin_lock_bh(&hold_lock);
-	hlist_for_each_entry_safe(h, next, chain, node) {
+	raw_spin_lock_irq(&chain->lock);
+	hlist_for_each_entry_safe(h, next, &chain->head, node) {
 		if (n == HOLD_BATCH)
 			break;
 		if (time_after_eq(jiffies, h->last)) {
 			due[n++] = h->sk;
 			hlist_del(&h->node);
 			hlist_add_head(&h->node, &over);
-			hold_count--;
+			atomic_dec(&hold_count);
+			atomic_dec(hold_count_of(h->sk));
 		} else if (h->begun && time_after_eq(jiffies, h->soon)) {
 			h->begun = false;
 			sock_hold(h->sk);
 			due[n++] = h->sk;
 		}
 	}
-	raw_spin_unlock_bh(&hold_lock);
+	raw_spin_unlock_irq(&chain->lock);
 
 	hlist_for_each_entry_safe(h, next, &over, node)
 		kfree(h);
@@ -146,21 +196,40 @@ static void hold_look(struct sock *sk)
 	sock_put(sk);
 }
 
-static void hold_work_fn(struct work_struct *work)
+static void hold_look_chain(struct hold_chain *chain)
 {
 	struct sock *due[HOLD_BATCH];
-	unsigned int i, n, slot = 0;
+	unsigned int i, n;
 
-	while (slot < ARRAY_SIZE(hold_hash)) {
-		n = hold_pick(&hold_hash[slot], due);
+	do {
+		n = hold_pick(chain, due);
 		for (i = 0; i < n; i++)
 			hold_look(due[i]);
-		if (n < HOLD_BATCH)
-			slot++;
 		cond_resched();
-	}
-	if (READ_ONCE(hold_count))
-		queue_delayed_work(system_unbound_wq, &hold_work, HOLD_SOON);
+	} while (n == HOLD_BATCH);
+}
+
+static void hold_work_fn(struct work_struct *work)
+{
+	unsigned int i;
+
+	for (i = 0; i < BIT(HOLD_BITS); i++)
+		if (!hlist_empty(&hold_chains[i].head))
+			hold_look_chain(&hold_chains[i]);
+	if (atomic_read(&hold_count))
+		queue_delayed_work(system_dfl_wq, &hold_work, HOLD_SOON);
+}
+
+int ka_hold_init(void)
+{
+	unsigned int i;
+
+	hold_chains = kvcalloc(BIT(HOLD_BITS), sizeof(*hold_chains), GFP_KERNEL);
+	if (!hold_chains)
+		return -ENOMEM;
+	for (i = 0; i < BIT(HOLD_BITS); i++)
+		raw_spin_lock_init(&hold_chains[i].lock);
+	return 0;
 }
 
 /* No hook is left that could add. May sleep. */
@@ -168,14 +237,20 @@ void ka_hold_stop(void)
 {
 	struct hlist_node *next;
 	struct ka_hold *h;
-	int slot;
+	unsigned int i;
 
 	cancel_delayed_work_sync(&hold_work);
-	for (slot = 0; slot < ARRAY_SIZE(hold_hash); slot++)
-		hlist_for_each_entry_safe(h, next, &hold_hash[slot], node) {
+	for (i = 0; i < BIT(HOLD_BITS); i++)
+		hlist_for_each_entry_safe(h, next, &hold_chains[i].head, node) {
 			hlist_del(&h->node);
+			atomic_dec(&hold_count);
+			atomic_dec(hold_count_of(h->sk));
 			sock_put(h->sk);
 			kfree(h);
 		}
-	hold_count = 0;
+}
+
+void ka_hold_exit(void)
+{
+	kvfree(hold_chains);
 }

@@ -5,6 +5,8 @@
 struct sock;
 
 void ka_hold_add(struct sock *sk);
+int ka_hold_init(void);
 void ka_hold_stop(void);
+void ka_hold_exit(void);
 
 #endif

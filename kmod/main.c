@@ -83,6 +83,7 @@ static int __net_init main_net_init(struct net *net)
 	err = ka_stats_init(kn);
 	if (err)
 		return err;
+	ka_event_net_init(kn);
 	ka_watch_init(kn);
 	ka_policy_init(kn);
 	/* Loading calls this for every namespace there is, as modprobe. */
@@ -105,7 +106,7 @@ static void __net_exit main_net_exit(struct net *net)
 {
 	struct ka_net *kn = ka_net(net);
 
-	ka_event_flush();
+	ka_event_net_exit(kn);
 	ka_conn_net_exit(kn);
 	ka_watch_exit(kn);
 	ka_policy_exit(kn);
@@ -126,6 +127,7 @@ static void main_free(void)
 	/* Tables of rules are freed by call_rcu(). */
 	rcu_barrier();
 	ka_pool_exit();
+	ka_hold_exit();
 	ka_conn_exit();
 }
 
@@ -137,13 +139,13 @@ static int __init main_init(void)
 	err = main_params(&p);
 	if (err)
 		return err;
-	err = ka_conn_init();
+	err = ka_conn_init() ?: ka_hold_init();
 	if (err)
-		return err;
+		goto out_free;
 	ka_pool_init();
 	err = register_pernet_subsys(&main_net_ops);
 	if (err)
-		goto out_pool;
+		goto out_free;
 	err = ka_hook_init();
 	if (err)
 		goto out_net;
@@ -167,7 +169,7 @@ out_hook:
 	ka_hold_stop();
 out_net:
 	unregister_pernet_subsys(&main_net_ops);
-out_pool:
+out_free:
 	main_free();
 	return err;
 }

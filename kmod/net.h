@@ -33,6 +33,7 @@
  * @sysctl: what was found in and put into the sysctls; under @policy_lock
  * @policy_seq: number of the last event of policy or rules; under @policy_lock
  * @rules_seq: tables of rules that there have been; likewise
+ * @holding: sockets that wait in hold.c
  * @stats: per-CPU counters
  * @mib_base: TcpExtTCPKeepAlive less the probes seen, when counting began;
  *	constant after ka_stats_start()
@@ -41,6 +42,9 @@
  * @pending: probes that are out
  * @tracked: records that last
  * @event_seq: number of the last event of a connection; under event.c's lock
+ * @events: those that wait to be sent; likewise, as the next two are
+ * @events_queued: how many
+ * @events_node: among the namespaces that have any
  * @events_heard: the last one reached somebody; written by the worker that sends
  *	them
  * @watch_lock: protects @watch and @watched; inside a socket's lock
@@ -66,6 +70,8 @@ struct ka_net {
 	u32			policy_seq;
 	u32			rules_seq;
 
+	atomic_t		holding;
+
 	struct ka_stats __percpu *stats;
 	unsigned long		mib_base;
 	u64			unseen;
@@ -74,6 +80,9 @@ struct ka_net {
 	atomic_t		tracked;
 
 	u32			event_seq;
+	struct list_head	events;
+	unsigned int		events_queued;
+	struct list_head	events_node;
 	bool			events_heard;
 
 	raw_spinlock_t		watch_lock;

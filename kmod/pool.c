@@ -5,9 +5,10 @@
  */
 #include <linux/llist.h>
 #include <linux/percpu.h>
+#include <linux/preempt.h>
 #include <linux/slab.h>
-#include <linux/workqueue.h>
 
+#include "compat/workqueue.h"
 #include "pool.h"
 
 /* In reserve on each CPU; with PREEMPT_RT, where all come from there, more. */
@@ -48,7 +49,7 @@ static void *pool_take(void)
 	struct llist_node *n = llist_del_first(&r->free);
 
 	if (atomic_read(&r->n) < POOL_RESERVE / 2)
-		queue_work(system_unbound_wq, &pool_work);
+		queue_work(system_dfl_wq, &pool_work);
 	if (n)
 		atomic_dec(&r->n);
 	put_cpu_ptr(&pool_reserve);
@@ -66,14 +67,37 @@ void *ka_pool_get(void)
 {
 	void *object = NULL;
 
-	/* With PREEMPT_RT the allocator may sleep where the hooks may not. */
-	if (!IS_ENABLED(CONFIG_PREEMPT_RT))
+	/*
+	 * With PREEMPT_RT the allocator may sleep where the hooks may not, and it
+	 * is not for a kprobe that is a trap, as it is without ftrace.
+	 */
+	if (!IS_ENABLED(CONFIG_PREEMPT_RT) && !in_nmi())
 		object = kmalloc(KA_POOL_SIZE, GFP_ATOMIC | __GFP_NOWARN);
 	if (!object)
 		object = pool_take();
 	if (object)
 		memset(object, 0, KA_POOL_SIZE);
 	return object;
+}
+
+/**
+ * ka_pool_put - give an object back where kfree() may not be called
+ * @object: from ka_pool_get()
+ *
+ * BHs or interrupts are off.
+ */
+void ka_pool_put(void *object)
+{
+	struct pool_reserve *r;
+
+	if (!IS_ENABLED(CONFIG_PREEMPT_RT)) {
+		kfree(object);
+		return;
+	}
+	r = get_cpu_ptr(&pool_reserve);
+	atomic_inc(&r->n);
+	llist_add(object, &r->free);
+	put_cpu_ptr(&pool_reserve);
 }
 
 void ka_pool_init(void)

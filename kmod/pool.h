@@ -6,6 +6,7 @@
 #define KA_POOL_SIZE	192
 
 void *ka_pool_get(void);
+void ka_pool_put(void *object);
 void ka_pool_init(void);
 void ka_pool_exit(void);
 
