@@ -3,15 +3,16 @@
  * Which connections are meant: read from a request once, held against
  * connections many times.
  */
-#include <linux/cgroup.h>
 #include <linux/err.h>
 #include <linux/limits.h>
+#include <linux/refcount.h>
 #include <linux/slab.h>
 #include <linux/user_namespace.h>
 #include <net/ipv6.h>
 #include <net/netlink.h>
 #include <net/sock.h>
 
+#include "compat/cgroup.h"
 #include "match.h"
 
 /* An address's prefix; an IPv4 address is in the first bytes. */
@@ -23,6 +24,7 @@ struct match_prefix {
 
 /**
  * struct ka_match - what a connection has to be like
+ * @ref: one for each rule or dump that has it
  * @local: local address
  * @remote: the peer's address
  * @lport: local port, from and to
@@ -37,8 +39,11 @@ struct match_prefix {
  * @mark_mask: 0 if any mark will do
  * @dir: &enum tcp_keepalive_dir, or -1 if either will do
  * @len: bytes of its addresses, 0 if either will do
+ *
+ * Constant but for @ref.
  */
 struct ka_match {
+	refcount_t		ref;
 	struct match_prefix	local;
 	struct match_prefix	remote;
 	u16			lport[2];
@@ -55,21 +60,30 @@ struct ka_match {
 	u8			len;
 };
 
+#define MATCH_ADDR	{ .type = NLA_BINARY, .len = sizeof(struct in6_addr) }
+
+/* What may be asked of connections by whoever may see them. */
+#define MATCH_FILTER_ATTRS						\
+	[TCP_KEEPALIVE_A_MATCH_LOCAL]		= MATCH_ADDR,		\
+	[TCP_KEEPALIVE_A_MATCH_LOCAL_LEN]	= NLA_POLICY_MAX(NLA_U8, 128), \
+	[TCP_KEEPALIVE_A_MATCH_REMOTE]		= MATCH_ADDR,		\
+	[TCP_KEEPALIVE_A_MATCH_REMOTE_LEN]	= NLA_POLICY_MAX(NLA_U8, 128), \
+	[TCP_KEEPALIVE_A_MATCH_LPORT_MIN]	= { .type = NLA_U16 },	\
+	[TCP_KEEPALIVE_A_MATCH_LPORT_MAX]	= { .type = NLA_U16 },	\
+	[TCP_KEEPALIVE_A_MATCH_RPORT_MIN]	= { .type = NLA_U16 },	\
+	[TCP_KEEPALIVE_A_MATCH_RPORT_MAX]	= { .type = NLA_U16 },	\
+	[TCP_KEEPALIVE_A_MATCH_UID_MIN]		= { .type = NLA_U32 },	\
+	[TCP_KEEPALIVE_A_MATCH_UID_MAX]		= { .type = NLA_U32 },	\
+	[TCP_KEEPALIVE_A_MATCH_CGROUP]		= { .type = NLA_NUL_STRING, \
+						    .len = PATH_MAX - 1 }
+
+const struct nla_policy
+	ka_match_filter_attrs[TCP_KEEPALIVE_A_MATCH_CGROUP + 1] = {
+	MATCH_FILTER_ATTRS,
+};
+
 const struct nla_policy ka_match_attrs[TCP_KEEPALIVE_A_MATCH_MAX + 1] = {
-	[TCP_KEEPALIVE_A_MATCH_LOCAL] = { .type = NLA_BINARY,
-					  .len = sizeof(struct in6_addr) },
-	[TCP_KEEPALIVE_A_MATCH_LOCAL_LEN]	= NLA_POLICY_MAX(NLA_U8, 128),
-	[TCP_KEEPALIVE_A_MATCH_REMOTE] = { .type = NLA_BINARY,
-					   .len = sizeof(struct in6_addr) },
-	[TCP_KEEPALIVE_A_MATCH_REMOTE_LEN]	= NLA_POLICY_MAX(NLA_U8, 128),
-	[TCP_KEEPALIVE_A_MATCH_LPORT_MIN]	= { .type = NLA_U16 },
-	[TCP_KEEPALIVE_A_MATCH_LPORT_MAX]	= { .type = NLA_U16 },
-	[TCP_KEEPALIVE_A_MATCH_RPORT_MIN]	= { .type = NLA_U16 },
-	[TCP_KEEPALIVE_A_MATCH_RPORT_MAX]	= { .type = NLA_U16 },
-	[TCP_KEEPALIVE_A_MATCH_UID_MIN]		= { .type = NLA_U32 },
-	[TCP_KEEPALIVE_A_MATCH_UID_MAX]		= { .type = NLA_U32 },
-	[TCP_KEEPALIVE_A_MATCH_CGROUP] = { .type = NLA_NUL_STRING,
-					   .len = PATH_MAX - 1 },
+	MATCH_FILTER_ATTRS,
 	[TCP_KEEPALIVE_A_MATCH_DIR] =
 		NLA_POLICY_MAX(NLA_U32, TCP_KEEPALIVE_DIR_OUT),
 	[TCP_KEEPALIVE_A_MATCH_MARK]		= { .type = NLA_U32 },
@@ -170,10 +184,11 @@ static int match_cgroup(struct cgroup **cgroup, const struct nlattr *path,
 				    "cgroup: sockets have none in this kernel");
 		return -EOPNOTSUPP;
 	}
-	found = cgroup_get_from_path(nla_data(path));
+	found = ka_cgroup_get_from_path(nla_data(path));
 	if (IS_ERR(found)) {
-		NL_SET_ERR_MSG_ATTR(extack, path,
-				    "cgroup: no such path in the v2 tree");
+		if (PTR_ERR(found) != -ENOMEM)
+			NL_SET_ERR_MSG_ATTR(extack, path,
+					    "cgroup: no such path in the v2 tree");
 		return PTR_ERR(found);
 	}
 	*cgroup = found;
@@ -238,7 +253,7 @@ static int match_parse(struct ka_match *m, struct nlattr **tb,
  *
  * May sleep. A cgroup's path is looked up from the root that current sees.
  *
- * Return: for ka_match_free(), or an ERR_PTR.
+ * Return: for ka_match_put(), or an ERR_PTR.
  */
 struct ka_match *ka_match_parse(const struct nlattr *nest,
 				struct user_namespace *user_ns,
@@ -256,45 +271,25 @@ struct ka_match *ka_match_parse(const struct nlattr *nest,
 	m = kzalloc(sizeof(*m), GFP_KERNEL_ACCOUNT);
 	if (!m)
 		return ERR_PTR(-ENOMEM);
+	refcount_set(&m->ref, 1);
 	err = match_parse(m, tb, user_ns, extack);
 	if (!err)
 		return m;
-	ka_match_free(m);
+	ka_match_put(m);
 	return ERR_PTR(err);
 }
 
-/**
- * ka_match_copy - make another one that means the same
- * @m: the one
- *
- * May sleep.
- *
- * Return: for ka_match_free(), or NULL for want of memory.
- */
-struct ka_match *ka_match_copy(const struct ka_match *m)
+/* Whoever has it gets it once more. */
+struct ka_match *ka_match_get(struct ka_match *m)
 {
-	struct ka_match *copy = kmemdup(m, sizeof(*m), GFP_KERNEL_ACCOUNT);
-
-	if (!copy)
-		return NULL;
-	if (m->path) {
-		copy->path = kstrdup(m->path, GFP_KERNEL_ACCOUNT);
-		if (!copy->path) {
-			kfree(copy);
-			return NULL;
-		}
-	}
-	if (copy->user_ns)
-		get_user_ns(copy->user_ns);
-	if (copy->cgroup)
-		cgroup_get(copy->cgroup);
-	return copy;
+	refcount_inc(&m->ref);
+	return m;
 }
 
 /* May be given NULL. Does not sleep. */
-void ka_match_free(struct ka_match *m)
+void ka_match_put(struct ka_match *m)
 {
-	if (!m)
+	if (!m || !refcount_dec_and_test(&m->ref))
 		return;
 	if (m->user_ns)
 		put_user_ns(m->user_ns);
@@ -321,14 +316,25 @@ static int match_put_ports(struct sk_buff *skb, const u16 range[2], int attr)
 	       nla_put_u16(skb, attr + 1, range[1]);
 }
 
+/* A user by its number in the asker's user namespace; one that has none there. */
+static uid_t match_uid_for(const struct ka_match *m, int end,
+			   struct user_namespace *user_ns)
+{
+	if (user_ns == m->user_ns)
+		return m->uid[end];
+	return from_kuid_munged(user_ns, m->kuid[end]);
+}
+
 /**
- * ka_match_put - put what is meant into a message
+ * ka_match_fill - put what is meant into a message
  * @skb: the message
  * @m: what is meant; what it leaves open is left out
+ * @user_ns: of whoever reads it
  *
  * Return: 0 or -EMSGSIZE.
  */
-int ka_match_put(struct sk_buff *skb, const struct ka_match *m)
+int ka_match_fill(struct sk_buff *skb, const struct ka_match *m,
+		  struct user_namespace *user_ns)
 {
 	u8 local = m->local.given ? m->len : 0;
 	u8 remote = m->remote.given ? m->len : 0;
@@ -342,9 +348,9 @@ int ka_match_put(struct sk_buff *skb, const struct ka_match *m)
 	       match_put_ports(skb, m->rport,
 			       TCP_KEEPALIVE_A_MATCH_RPORT_MIN) ?:
 	       (m->user_ns ? nla_put_u32(skb, TCP_KEEPALIVE_A_MATCH_UID_MIN,
-					 m->uid[0]) ?:
+					 match_uid_for(m, 0, user_ns)) ?:
 			     nla_put_u32(skb, TCP_KEEPALIVE_A_MATCH_UID_MAX,
-					 m->uid[1]) : 0) ?:
+					 match_uid_for(m, 1, user_ns)) : 0) ?:
 	       (m->path ? nla_put_string(skb, TCP_KEEPALIVE_A_MATCH_CGROUP,
 					 m->path) : 0) ?:
 	       (m->dir >= 0 ? nla_put_u32(skb, TCP_KEEPALIVE_A_MATCH_DIR,
@@ -353,6 +359,12 @@ int ka_match_put(struct sk_buff *skb, const struct ka_match *m)
 		nla_put_u32(skb, TCP_KEEPALIVE_A_MATCH_MARK, m->mark) ?:
 		nla_put_u32(skb, TCP_KEEPALIVE_A_MATCH_MARK_MASK,
 			    m->mark_mask) : 0);
+}
+
+/* Does it mean the connections of a user, or of some? */
+bool ka_match_asks_user(const struct ka_match *m)
+{
+	return m->user_ns;
 }
 
 /* Has the cgroup that it means been removed? */
@@ -410,7 +422,7 @@ int ka_match_parse_subject(struct ka_subject *s, const struct nlattr *nest,
 	s->mark = m->mark;
 	s->dir = m->dir;
 	swap(s->cgroup, m->cgroup);
-	ka_match_free(m);
+	ka_match_put(m);
 	return 0;
 }
 

@@ -50,14 +50,18 @@ struct ka_match_value {
 };
 
 extern const struct nla_policy
+	ka_match_filter_attrs[TCP_KEEPALIVE_A_MATCH_CGROUP + 1];
+extern const struct nla_policy
 	ka_match_attrs[TCP_KEEPALIVE_A_MATCH_MAX + 1];
 
 struct ka_match *ka_match_parse(const struct nlattr *nest,
 				struct user_namespace *user_ns,
 				struct netlink_ext_ack *extack);
-struct ka_match *ka_match_copy(const struct ka_match *m);
-void ka_match_free(struct ka_match *m);
-int ka_match_put(struct sk_buff *skb, const struct ka_match *m);
+struct ka_match *ka_match_get(struct ka_match *m);
+void ka_match_put(struct ka_match *m);
+int ka_match_fill(struct sk_buff *skb, const struct ka_match *m,
+		  struct user_namespace *user_ns);
+bool ka_match_asks_user(const struct ka_match *m);
 bool ka_match_gone(const struct ka_match *m);
 
 void ka_match_subject_put(struct ka_subject *s);

@@ -177,11 +177,12 @@ static int rule_put_value(struct sk_buff *skb, const struct ka_rule *r,
 	return 0;
 }
 
-static int rule_put_match(struct sk_buff *skb, const struct ka_match *m)
+static int rule_put_match(struct sk_buff *skb, const struct ka_match *m,
+			  struct user_namespace *user_ns)
 {
 	struct nlattr *nest = nla_nest_start(skb, TCP_KEEPALIVE_A_RULE_MATCH);
 
-	if (!nest || ka_match_put(skb, m))
+	if (!nest || ka_match_fill(skb, m, user_ns))
 		return -EMSGSIZE;
 	nla_nest_end(skb, nest);
 	/* A rule for every connection has none. */
@@ -190,15 +191,16 @@ static int rule_put_match(struct sk_buff *skb, const struct ka_match *m)
 	return 0;
 }
 
+/* As whoever reads it, of @user_ns, understands it. */
 static int rule_put(struct sk_buff *skb, const struct ka_net *kn,
-		    const struct ka_rule *r)
+		    const struct ka_rule *r, struct user_namespace *user_ns)
 {
 	int err, i;
 
 	err = nla_put_u32(skb, TCP_KEEPALIVE_A_RULE_NETNS_INO,
 			  kn->net->ns.inum) ?:
 	      nla_put_u32(skb, TCP_KEEPALIVE_A_RULE_PREF, r->pref) ?:
-	      rule_put_match(skb, r->match);
+	      rule_put_match(skb, r->match, user_ns);
 	if (!err && r->has_action)
 		err = nla_put_u32(skb, TCP_KEEPALIVE_A_RULE_KEEPALIVE,
 				  r->action);
@@ -235,7 +237,8 @@ static int rule_change(struct sk_buff *skb, struct genl_info *info,
 	if (err)
 		nlmsg_free(reply);
 	else
-		ka_netlink_reply_send(info, reply, hdr, rule_put(reply, kn, r));
+		ka_netlink_reply_send(info, reply, hdr,
+				      rule_put(reply, kn, r, asker_ns(skb)));
 	ka_rule_put(r);
 	/* What is changed is changed, be the asker's buffer full or not. */
 	return err;
@@ -284,7 +287,8 @@ int ka_netlink_rule_del(struct sk_buff *skb, struct genl_info *info)
 		nlmsg_free(reply);
 		return PTR_ERR(r);
 	}
-	ka_netlink_reply_send(info, reply, hdr, rule_put(reply, kn, r));
+	ka_netlink_reply_send(info, reply, hdr,
+			      rule_put(reply, kn, r, asker_ns(skb)));
 	ka_rule_put(r);
 	return 0;
 }
@@ -330,12 +334,15 @@ int ka_netlink_rule_dump(struct sk_buff *skb, struct netlink_callback *cb)
 	void *hdr;
 	u32 seq;
 
-	while (!err && (r = rule_next(kn, *pref, &seq))) {
+	while (!err) {
+		r = rule_next(kn, *pref, &seq);
 		cb->seq = seq + 1;	/* 0 would be no number */
+		if (!r)
+			break;
 		hdr = genlmsg_put(skb, NETLINK_CB(cb->skb).portid,
 				  cb->nlh->nlmsg_seq, &ka_netlink_family,
 				  NLM_F_MULTI, TCP_KEEPALIVE_CMD_RULE_GET);
-		err = hdr ? rule_put(skb, kn, r) : -EMSGSIZE;
+		err = hdr ? rule_put(skb, kn, r, asker_ns(cb->skb)) : -EMSGSIZE;
 		if (!err) {
 			genl_dump_check_consistent(cb, hdr);
 			genlmsg_end(skb, hdr);
@@ -428,7 +435,7 @@ void ka_netlink_rule_changed(struct ka_net *kn, const struct ka_rule *r,
 				      TCP_KEEPALIVE_CMD_RULE_NTF, &hdr);
 	if (!skb)
 		return;
-	if (rule_put(skb, kn, r) ||
+	if (rule_put(skb, kn, r, kn->net->user_ns) ||
 	    (removed && nla_put_flag(skb, TCP_KEEPALIVE_A_RULE_REMOVED)) ||
 	    nla_put_u32(skb, TCP_KEEPALIVE_A_RULE_SEQ, seq) ||
 	    nla_put_u64_64bit(skb, TCP_KEEPALIVE_A_RULE_AT, ktime_get_real_ns(),
@@ -515,13 +522,13 @@ static struct ka_rules *restore_rules(struct genl_info *info,
 int ka_netlink_restore(struct sk_buff *skb, struct genl_info *info)
 {
 	const struct nlattr *nest = info->attrs[TCP_KEEPALIVE_A_RESTORE_POLICY];
-	struct nlattr *a[TCP_KEEPALIVE_A_POLICY_MAX + 1];
+	struct nlattr *a[TCP_KEEPALIVE_A_POLICY_INHERIT + 1];
 	struct ka_rules *rules;
 	struct ka_policy p;
 	int err;
 
 	if (nest) {
-		err = nla_parse_nested(a, TCP_KEEPALIVE_A_POLICY_MAX, nest,
+		err = nla_parse_nested(a, TCP_KEEPALIVE_A_POLICY_INHERIT, nest,
 				       ka_netlink_policy_attrs, info->extack);
 		if (err)
 			return err;

@@ -40,7 +40,7 @@ void ka_rule_put(struct ka_rule *r)
 {
 	if (!r || !refcount_dec_and_test(&r->ref))
 		return;
-	ka_match_free(r->match);
+	ka_match_put(r->match);
 	kfree(r);
 }
 
@@ -197,6 +197,7 @@ int ka_rules_index(struct ka_rules *rules)
 	for (i = 0; !err && i < rules->n; i++) {
 		const struct ka_rule *r = rules->rule[i];
 
+		rules->users |= ka_match_asks_user(r->match);
 		rules->holds |= r->override;
 		for (j = 0; j < KA_NVALUES; j++)
 			rules->holds |= r->max[j] > 0;
@@ -265,41 +266,30 @@ void ka_rules_free_rcu(struct ka_rules *rules)
 }
 
 /**
- * ka_rules_copy - make a table of another namespace's rules, with no hits yet
- * @rules: the other's, which does not go meanwhile; may be NULL
+ * ka_rules_own - make a table's rules its own, with no hits yet
+ * @rules: the table, with references on another's rules; not indexed
  *
- * May sleep.
+ * May sleep. What they match is shared with the other's: nothing changes that.
  *
- * Return: indexed, NULL if there is nothing to copy, or an ERR_PTR.
+ * Return: 0, the table indexed, or -ENOMEM.
  */
-struct ka_rules *ka_rules_copy(const struct ka_rules *rules)
+int ka_rules_own(struct ka_rules *rules)
 {
-	struct ka_rules *copy;
 	unsigned int i;
 
-	if (!rules)
-		return NULL;
-	copy = ka_rules_new(rules->n);
-	if (!copy)
-		return ERR_PTR(-ENOMEM);
 	for (i = 0; i < rules->n; i++) {
-		struct ka_rule *r = kmemdup(rules->rule[i], sizeof(*r),
-					    GFP_KERNEL_ACCOUNT);
+		struct ka_rule *other = rules->rule[i], *r;
 
+		r = kmemdup(other, sizeof(*r), GFP_KERNEL_ACCOUNT);
 		if (!r)
-			goto out;
+			return -ENOMEM;
 		refcount_set(&r->ref, 1);
 		atomic64_set(&r->hits, 0);
-		r->match = ka_match_copy(r->match);
-		copy->rule[i] = r;
-		if (!r->match)
-			goto out;
+		ka_match_get(r->match);
+		rules->rule[i] = r;
+		ka_rule_put(other);
 	}
-	if (!ka_rules_index(copy))
-		return copy;
-out:
-	ka_rules_free(copy);
-	return ERR_PTR(-ENOMEM);
+	return ka_rules_index(rules);
 }
 
 /**

@@ -21,7 +21,7 @@ enum ka_value {
 /**
  * struct ka_rule - which connections, and what is done
  * @ref: one for each table that it is in
- * @match: which connections
+ * @match: which connections; shared with rules that are inherited
  * @hits: connections that it decided
  * @v: values to be set, by &enum ka_value; seconds, seconds, a count,
  *	milliseconds; 0 for none
@@ -66,6 +66,7 @@ struct ka_rule_key {
  * @rcu: to be freed by
  * @n: how many
  * @holds: one of them has bounds or overrides
+ * @users: one of them asks for a user
  * @nrest: how many are in no key's lists
  * @key: those of which a key leaves few values
  * @rest: the others: places in the table, rising
@@ -78,6 +79,7 @@ struct ka_rules {
 	unsigned int		n;
 	unsigned int		nrest;
 	bool			holds;
+	bool			users;
 	struct ka_rule_key	key[KA_MATCH_NKEYS];
 	u16			*rest;
 	struct ka_rule		*rule[];
@@ -90,7 +92,7 @@ struct ka_rules *ka_rules_new(unsigned int n);
 int ka_rules_index(struct ka_rules *rules);
 void ka_rules_free(struct ka_rules *rules);
 void ka_rules_free_rcu(struct ka_rules *rules);
-struct ka_rules *ka_rules_copy(const struct ka_rules *rules);
+int ka_rules_own(struct ka_rules *rules);
 unsigned int ka_rules_find(const struct ka_rules *rules, unsigned int pref);
 struct ka_rule *ka_rules_decide(const struct ka_rules *rules,
 				const struct ka_subject *s);

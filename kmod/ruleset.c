@@ -255,20 +255,48 @@ void ka_ruleset_restore(struct ka_net *kn, struct ka_rules *rules,
 }
 
 /**
+ * ka_ruleset_lend - begin a table with references on a namespace's rules
+ * @kn: the namespace; its policy_lock is held
+ *
+ * May sleep.
+ *
+ * Return: for ka_ruleset_inherit(); NULL if there are no rules, or an ERR_PTR.
+ */
+struct ka_rules *ka_ruleset_lend(struct ka_net *kn)
+{
+	const struct ka_rules *now = ruleset_now(kn);
+	struct ka_rules *rules;
+	unsigned int i;
+
+	if (!now)
+		return NULL;
+	rules = ka_rules_new(now->n);
+	if (!rules)
+		return ERR_PTR(-ENOMEM);
+	for (i = 0; i < now->n; i++) {
+		rules->rule[i] = now->rule[i];
+		refcount_inc(&rules->rule[i]->ref);
+	}
+	return rules;
+}
+
+/**
  * ka_ruleset_inherit - start a new namespace with its maker's rules
  * @kn: the new namespace, which nobody else knows yet
- * @from: the maker's; its policy_lock is held
+ * @rules: what ka_ruleset_lend() made of the maker's, not NULL; taken over
  *
  * May sleep.
  *
  * Return: 0 or -ENOMEM.
  */
-int ka_ruleset_inherit(struct ka_net *kn, struct ka_net *from)
+int ka_ruleset_inherit(struct ka_net *kn, struct ka_rules *rules)
 {
-	struct ka_rules *rules = ka_rules_copy(ruleset_now(from));
+	int err = ka_rules_own(rules);
 
-	if (IS_ERR(rules))
-		return PTR_ERR(rules);
+	if (err) {
+		ka_rules_free(rules);
+		return err;
+	}
 	rcu_assign_pointer(kn->rules, rules);
 	ka_enforce_changed(kn);
 	return 0;

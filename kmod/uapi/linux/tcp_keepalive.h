@@ -327,15 +327,18 @@ enum tcp_keepalive_a_bucket {
  * @TCP_KEEPALIVE_A_MATCH_RPORT_MIN: u16, likewise, the peer's port
  * @TCP_KEEPALIVE_A_MATCH_RPORT_MAX: u16, likewise
  * @TCP_KEEPALIVE_A_MATCH_UID_MIN: u32, the user that the socket belongs to, in
- *	the asker's user namespace, is this one or above
+ *	the asker's user namespace, is this one or above; 65534 is shown for one
+ *	that has no number there. For a rule an incoming connection's is that of
+ *	the listener, for as long as that is there
  * @TCP_KEEPALIVE_A_MATCH_UID_MAX: u32, this one or below
  * @TCP_KEEPALIVE_A_MATCH_CGROUP: string, path of a cgroup of the v2 tree, as in
  *	/proc/PID/cgroup of the asker: the socket was made in it or in one below.
- *	ENOENT if there is none, ENOTDIR for what is no directory there
- * @TCP_KEEPALIVE_A_MATCH_DIR: u32, &enum tcp_keepalive_dir; in rules
+ *	ENOENT if there is none, ENOTDIR for what is no directory there. Shown
+ *	as it was given, from the root that whoever gave it saw
+ * @TCP_KEEPALIVE_A_MATCH_DIR: u32, &enum tcp_keepalive_dir; in rules alone
  * @TCP_KEEPALIVE_A_MATCH_MARK: u32, the socket's mark (SO_MARK), in the bits of
- *	MARK_MASK; in rules
- * @TCP_KEEPALIVE_A_MATCH_MARK_MASK: u32, all bits if absent; in rules
+ *	MARK_MASK; in rules alone, as not everybody may know of marks
+ * @TCP_KEEPALIVE_A_MATCH_MARK_MASK: u32, all bits if absent; in rules alone
  *
  * EINVAL for addresses of two families, a length without its address, and a
  * range that is empty.
