@@ -33,11 +33,24 @@
 /* The module saw it become established, and that the peer had opened it. */
 #define MARK_SEEN		61
 #define MARK_PASSIVE		60
-/* Of a value that the module set, 8 bits, to be told from one set since. */
-#define MARK_PROBES		52
-#define MARK_USER_TIMEOUT	44
+/* The module turned off what the program had turned on. */
+#define MARK_SILENCED		59
 
-static_assert(SOCK_TSTAMP_NEW < MARK_USER_TIMEOUT);
+/* Of a value that the module set, to be told from one set since. */
+struct enforce_digest {
+	u8	shift;
+	u8	bits;
+};
+
+static const struct enforce_digest digest_probes = { 51, 8 };
+static const struct enforce_digest digest_user_timeout = { 35, 16 };
+
+/* It waits in pace.c for its turn. */
+#define MARK_PACED		34
+
+/* The first. The last of the kernel's is 5.10's; what has come since takes four. */
+#define MARKS			34
+static_assert(SOCK_TSTAMP_NEW + 4 < MARKS);
 
 /* How many namespaces enforce or have rules. */
 atomic_t ka_enforce_nets;
@@ -45,6 +58,12 @@ atomic_t ka_enforce_nets;
 static bool enforce_marked(const struct sock *sk, int mark)
 {
 	return test_bit(mark, &sk->sk_flags);
+}
+
+/* Has the module noted anything there? */
+static bool enforce_marks(const struct sock *sk)
+{
+	return sk->sk_flags >> MARKS;
 }
 
 static void enforce_mark(struct sock *sk, int mark, bool set)
@@ -55,24 +74,29 @@ static void enforce_mark(struct sock *sk, int mark, bool set)
 		__clear_bit(mark, &sk->sk_flags);
 }
 
-/* Never 0, which is what no value has. */
-static unsigned long enforce_digest(u32 v)
+/* Never 0, which is what no value has; exact for the lower half of the range. */
+static unsigned long enforce_digest(struct enforce_digest d, u32 v)
 {
-	return v < 128 ? v : 128 | hash_32(v, 7);
+	unsigned long half = BIT(d.bits - 1);
+
+	return v < half ? v : half | hash_32(v, d.bits - 1);
 }
 
-static bool enforce_digested(const struct sock *sk, int mark, u32 v)
+static bool enforce_digested(const struct sock *sk, struct enforce_digest d,
+			     u32 v)
 {
-	unsigned long digest = READ_ONCE(sk->sk_flags) >> mark & 0xff;
+	unsigned long is = READ_ONCE(sk->sk_flags) >> d.shift;
 
-	return v && digest == enforce_digest(v);
+	return v && (is & (BIT(d.bits) - 1)) == enforce_digest(d, v);
 }
 
-static void enforce_digest_set(struct sock *sk, int mark, u32 v)
+static void enforce_digest_set(struct sock *sk, struct enforce_digest d, u32 v)
 {
-	unsigned long digest = v ? enforce_digest(v) : 0;
+	unsigned long mask = (BIT(d.bits) - 1) << d.shift;
 
-	sk->sk_flags = (sk->sk_flags & ~(0xffUL << mark)) | digest << mark;
+	sk->sk_flags &= ~mask;
+	if (v)
+		sk->sk_flags |= enforce_digest(d, v) << d.shift;
 }
 
 /**
@@ -90,10 +114,10 @@ bool ka_enforce_ours(const struct sock *sk, enum ka_value value)
 	case KA_INTVL:
 		return READ_ONCE(tp->keepalive_intvl) % HZ == 1;
 	case KA_PROBES:
-		return enforce_digested(sk, MARK_PROBES,
+		return enforce_digested(sk, digest_probes,
 					READ_ONCE(tp->keepalive_probes));
 	default:
-		return enforce_digested(sk, MARK_USER_TIMEOUT,
+		return enforce_digested(sk, digest_user_timeout,
 					inet_csk(sk)->icsk_user_timeout);
 	}
 }
@@ -141,25 +165,36 @@ static s32 enforce_effective(const struct sock *sk, enum ka_value value,
 	}
 }
 
-/* Make a value the module's, or with 0 nobody's. */
-static void enforce_set(struct sock *sk, enum ka_value value, u32 v)
+/*
+ * Make a value the module's, or with 0 nobody's. A program sets all but the time
+ * without the socket's lock on newer kernels: what is no longer @was is its, and
+ * false says so.
+ */
+static bool enforce_set(struct sock *sk, enum ka_value value, u32 was, u32 v)
 {
+	u32 *user_timeout = &inet_csk(sk)->icsk_user_timeout;
 	struct tcp_sock *tp = tcp_sk(sk);
+	unsigned int intvl;
 
 	switch (value) {
 	case KA_TIME:
 		WRITE_ONCE(tp->keepalive_time, v ? v * HZ + 1 : 0);
-		break;
+		return true;
 	case KA_INTVL:
-		WRITE_ONCE(tp->keepalive_intvl, v ? v * HZ + 1 : 0);
-		break;
+		intvl = READ_ONCE(tp->keepalive_intvl);
+		return intvl / HZ == was &&
+		       cmpxchg(&tp->keepalive_intvl, intvl,
+			       v ? v * HZ + 1 : 0) == intvl;
 	case KA_PROBES:
-		WRITE_ONCE(tp->keepalive_probes, v);
-		enforce_digest_set(sk, MARK_PROBES, v);
-		break;
+		if (cmpxchg(&tp->keepalive_probes, was, v) != was)
+			return false;
+		enforce_digest_set(sk, digest_probes, v);
+		return true;
 	default:
-		WRITE_ONCE(inet_csk(sk)->icsk_user_timeout, v);
-		enforce_digest_set(sk, MARK_USER_TIMEOUT, v);
+		if (cmpxchg(user_timeout, was, v) != was)
+			return false;
+		enforce_digest_set(sk, digest_user_timeout, v);
+		return true;
 	}
 }
 
@@ -199,9 +234,7 @@ static bool enforce_one(struct sock *sk, const struct ka_rule *r,
 	*effective = enforce_effective(sk, value, v);
 	if (v == was && (ours || !set))
 		return false;
-	if (how != ENFORCE_DRY)
-		enforce_set(sk, value, v);
-	return true;
+	return how == ENFORCE_DRY || enforce_set(sk, value, was, v);
 }
 
 static bool enforce_values(struct sock *sk, const struct ka_rule *r,
@@ -232,16 +265,33 @@ bool ka_enforce_closed(const struct sock *sk)
  * @sk: the socket
  *
  * TCP's count is of a closed window's probes as well, and the receive fast path
- * leaves it alone.
+ * leaves it alone, as turning keepalive off does.
  */
 u32 ka_enforce_probing(const struct sock *sk)
 {
 	const struct tcp_sock *tp = tcp_sk(sk);
 
-	if (tp->packets_out || !tcp_write_queue_empty(sk) ||
+	if (!sock_flag(sk, SOCK_KEEPOPEN) ||
+	    !timer_pending(ka_keepalive_timer(sk)) ||
+	    tp->packets_out || !tcp_write_queue_empty(sk) ||
 	    keepalive_time_elapsed(tp) < keepalive_time_when(tp))
 		return 0;
 	return READ_ONCE(inet_csk(sk)->icsk_probes_out);
+}
+
+/**
+ * ka_enforce_pace - note that a connection waits for its turn, or has had it
+ * @sk: the socket, locked
+ * @waits: which
+ *
+ * Return: true if it was so noted before.
+ */
+bool ka_enforce_pace(struct sock *sk, bool waits)
+{
+	bool waited = enforce_marked(sk, MARK_PACED);
+
+	enforce_mark(sk, MARK_PACED, waits);
+	return waited;
 }
 
 /**
@@ -255,18 +305,38 @@ void ka_enforce_rearm(struct sock *sk, unsigned long delay)
 		       jiffies + delay);
 }
 
-/* As SO_KEEPALIVE does, but for the timer. */
+/* As SO_KEEPALIVE does, but for the timer. One that the program had on is its. */
 static void enforce_on(struct sock *sk)
 {
-	sk->sk_flags |= BIT(SOCK_KEEPOPEN) | BIT(MARK_KEEPALIVE);
-	enforce_mark(sk, MARK_OPTED_OUT, false);
+	sk->sk_flags |= BIT(SOCK_KEEPOPEN);
+	if (!enforce_marked(sk, MARK_SILENCED))
+		sk->sk_flags |= BIT(MARK_KEEPALIVE);
+	sk->sk_flags &= ~(BIT(MARK_OPTED_OUT) | BIT(MARK_SILENCED));
 }
 
 static void enforce_off(struct sock *sk)
 {
-	sock_reset_flag(sk, SOCK_KEEPOPEN);
-	enforce_mark(sk, MARK_KEEPALIVE, false);
+	if (sock_flag(sk, SOCK_KEEPOPEN) && !enforce_marked(sk, MARK_KEEPALIVE))
+		enforce_mark(sk, MARK_SILENCED, true);
+	sk->sk_flags &= ~(BIT(SOCK_KEEPOPEN) | BIT(MARK_KEEPALIVE));
 	sk_stop_timer(sk, (struct timer_list *)ka_keepalive_timer(sk));
+}
+
+/*
+ * A socket may have had a life before, its listener too: keepalive is what the
+ * program made it. True if that is on again. Values are left to whoever sets new
+ * ones.
+ */
+static bool enforce_forget(struct sock *sk)
+{
+	bool silenced = enforce_marked(sk, MARK_SILENCED);
+
+	if (enforce_marked(sk, MARK_KEEPALIVE))
+		enforce_off(sk);
+	else if (silenced)
+		enforce_on(sk);
+	sk->sk_flags &= ~(BIT(MARK_OPTED_OUT) | BIT(MARK_PASSIVE));
+	return silenced;
 }
 
 /**
@@ -280,11 +350,11 @@ static void enforce_off(struct sock *sk)
 void ka_enforce_asked(struct sock *sk, bool on)
 {
 	bool live = !((1 << sk->sk_state) & (TCPF_CLOSE | TCPF_LISTEN));
-	bool had = sock_flag(sk, SOCK_KEEPOPEN) ||
-		   enforce_marked(sk, MARK_OPTED_OUT);
+	bool had = sk->sk_flags & (BIT(SOCK_KEEPOPEN) | BIT(MARK_OPTED_OUT) |
+				   BIT(MARK_SILENCED));
 
 	enforce_mark(sk, MARK_OPTED_OUT, !on && live && had);
-	enforce_mark(sk, MARK_KEEPALIVE, false);
+	sk->sk_flags &= ~(BIT(MARK_KEEPALIVE) | BIT(MARK_SILENCED));
 }
 
 /* The listener that a connection came in through; under rcu_read_lock(). */
@@ -307,20 +377,40 @@ static const struct sock *enforce_listener(const struct sock *sk)
 				      sk->sk_bound_dev_if, 0);
 }
 
-/**
- * ka_enforce_dir - who opened this connection?
- * @sk: the socket
- *
- * Nothing of the kernel's in a socket says so. One that the module did not see
- * become established the peer opened if somebody listens where it would have
- * arrived. Under rcu_read_lock().
+/*
+ * Who opened this connection? One that the module did not see become established
+ * the peer did if it has a listener's backlog, as its copy, or, as that may be 0,
+ * if somebody listens where it would have arrived. Under rcu_read_lock().
  */
-s8 ka_enforce_dir(const struct sock *sk)
+static bool enforce_is_passive(const struct sock *sk)
 {
-	bool in = enforce_marked(sk, MARK_SEEN) ?
-		  enforce_marked(sk, MARK_PASSIVE) : !!enforce_listener(sk);
+	if (enforce_marked(sk, MARK_SEEN))
+		return enforce_marked(sk, MARK_PASSIVE);
+	return READ_ONCE(sk->sk_max_ack_backlog) || enforce_listener(sk);
+}
 
-	return in ? TCP_KEEPALIVE_DIR_IN : TCP_KEEPALIVE_DIR_OUT;
+/**
+ * ka_enforce_origin - what rules go by that the socket alone does not say
+ * @s: what ka_match_subject() has read; gets its direction and, where a rule asks
+ *	for one, the user whose connection it is
+ * @sk: the socket
+ * @rules: the rules
+ *
+ * An incoming connection is its listener's; accept() gives the socket to whoever
+ * accepts it. Under rcu_read_lock().
+ */
+void ka_enforce_origin(struct ka_subject *s, const struct sock *sk,
+		       const struct ka_rules *rules)
+{
+	bool in = enforce_is_passive(sk);
+	const struct sock *listener;
+
+	s->dir = in ? TCP_KEEPALIVE_DIR_IN : TCP_KEEPALIVE_DIR_OUT;
+	if (!in || !rules->users)
+		return;
+	listener = enforce_listener(sk);
+	if (listener)
+		s->uid = listener->sk_uid;
 }
 
 /*
@@ -343,8 +433,8 @@ static enum ka_skip enforce_skips(const struct sock *sk, bool may_be_passive)
 }
 
 /*
- * The rule that decides about a connection, or NULL; under rcu_read_lock(). A
- * direction of -1 is found out.
+ * The rule that decides about a connection, or NULL; under rcu_read_lock(). With a
+ * direction of -1 it is an old one.
  */
 static struct ka_rule *enforce_rule(struct ka_net *kn, const struct sock *sk,
 				    s8 dir)
@@ -354,7 +444,9 @@ static struct ka_rule *enforce_rule(struct ka_net *kn, const struct sock *sk,
 
 	if (!rules)
 		return NULL;
-	ka_match_subject(&s, sk, dir < 0 ? ka_enforce_dir(sk) : dir);
+	ka_match_subject(&s, sk, dir);
+	if (dir < 0)
+		ka_enforce_origin(&s, sk, rules);
 	return ka_rules_decide(rules, &s);
 }
 
@@ -363,26 +455,26 @@ static struct ka_rule *enforce_rule(struct ka_net *kn, const struct sock *sk,
  * @kn: its namespace
  * @sk: its socket, locked; BHs are off, under rcu_read_lock()
  * @passive: the peer opened it
+ * @arms: TCP arms its keepalive timer itself, when this has returned
  *
  * A value that nobody gives stays unset, so that the connection follows the
  * namespace's sysctls.
  */
-void ka_enforce_new(struct ka_net *kn, struct sock *sk, bool passive)
+void ka_enforce_new(struct ka_net *kn, struct sock *sk, bool passive, bool arms)
 {
+	bool again = enforce_marks(sk), changed = false;
 	s32 effective[KA_NVALUES];
 	struct ka_rule *r;
-	bool changed;
 
 	if (enforce_skips(sk, passive) != KA_SKIP_NOT)
 		return;
-	/* A socket may have had a life before, its listener too. */
-	if (unlikely(enforce_marked(sk, MARK_KEEPALIVE)))
-		enforce_off(sk);
-	sk->sk_flags &= ~(BIT(MARK_OPTED_OUT) | BIT(MARK_PASSIVE));
+	if (unlikely(again))
+		changed = enforce_forget(sk);
 	sk->sk_flags |= BIT(MARK_SEEN) | (unsigned long)passive << MARK_PASSIVE;
 	r = enforce_rule(kn, sk, passive ? TCP_KEEPALIVE_DIR_IN :
 					   TCP_KEEPALIVE_DIR_OUT);
-	changed = r && enforce_values(sk, r, ENFORCE_NEW, effective);
+	if (r || again)
+		changed |= enforce_values(sk, r, ENFORCE_NEW, effective);
 	if (r)
 		atomic64_inc(&r->hits);
 
@@ -395,8 +487,7 @@ void ka_enforce_new(struct ka_net *kn, struct sock *sk, bool passive)
 	} else if (r && r->action == TCP_KEEPALIVE_ACTION_OFF) {
 		enforce_off(sk);
 	}
-	/* One that this end opens TCP arms itself, when the hook has returned. */
-	if (changed && passive && sock_flag(sk, SOCK_KEEPOPEN))
+	if (changed && !arms && sock_flag(sk, SOCK_KEEPOPEN))
 		ka_enforce_rearm(sk, keepalive_time_when(tcp_sk(sk)));
 }
 
@@ -419,6 +510,8 @@ static void enforce_keepalive(struct ka_net *kn, const struct sock *sk,
 		e->off = is_on;
 	} else {
 		e->off = ours;
+		e->on = enforce_marked(sk, MARK_SILENCED) &&
+			!(r && r->action == TCP_KEEPALIVE_ACTION_OFF);
 	}
 }
 
@@ -475,6 +568,7 @@ out:
  */
 void ka_enforce_hold(struct ka_net *kn, struct sock *sk)
 {
+	bool probing = ka_enforce_probing(sk);
 	s32 effective[KA_NVALUES];
 	struct ka_rule *r;
 	u32 time;
@@ -497,7 +591,7 @@ void ka_enforce_hold(struct ka_net *kn, struct sock *sk)
 		time = ~tcp_sk(sk)->keepalive_time;
 	}
 	if (sock_flag(sk, SOCK_KEEPOPEN) &&
-	    time != tcp_sk(sk)->keepalive_time && !ka_enforce_probing(sk)) {
+	    time != tcp_sk(sk)->keepalive_time && !probing) {
 		u32 elapsed = keepalive_time_elapsed(tcp_sk(sk));
 		u32 when = keepalive_time_when(tcp_sk(sk));
 
@@ -524,8 +618,6 @@ void ka_enforce_changed(struct ka_net *kn)
 
 	if (enforces != kn->enforces)
 		atomic_add(enforces ? 1 : -1, &ka_enforce_nets);
-	if (enforces && !kn->enforces)
-		ka_hook_asked();
 	if (holds != kn->holds)
 		ka_hook_setsockopt(holds);
 	WRITE_ONCE(kn->enforces, enforces);

@@ -53,12 +53,15 @@ u32 ka_enforce_probing(const struct sock *sk);
 bool ka_enforce_closed(const struct sock *sk);
 void ka_enforce_asked(struct sock *sk, bool on);
 
-void ka_enforce_new(struct ka_net *kn, struct sock *sk, bool passive);
+void ka_enforce_new(struct ka_net *kn, struct sock *sk, bool passive,
+		    bool arms);
 struct ka_enforced ka_enforce_again(struct ka_net *kn, struct sock *sk,
 				    bool dry);
 void ka_enforce_hold(struct ka_net *kn, struct sock *sk);
+bool ka_enforce_pace(struct sock *sk, bool waits);
 void ka_enforce_rearm(struct sock *sk, unsigned long delay);
-s8 ka_enforce_dir(const struct sock *sk);
+void ka_enforce_origin(struct ka_subject *s, const struct sock *sk,
+		       const struct ka_rules *rules);
 
 void ka_enforce_changed(struct ka_net *kn);
 

@@ -17,12 +17,12 @@
 #include <linux/rcupdate.h>
 #include <linux/tcp.h>
 #include <linux/tracepoint.h>
-#include <linux/workqueue.h>
 #include <net/inet_connection_sock.h>
 #include <net/ip.h>
 #include <net/tcp.h>
 
 #include "compat/timer.h"
+#include "compat/workqueue.h"
 #include "conn.h"
 #include "enforce.h"
 #include "hold.h"
@@ -79,8 +79,15 @@ static bool hook_by_keepalive(const struct sock *sk, int oldstate, int err)
 	       !((1 << oldstate) & (TCPF_SYN_SENT | TCPF_SYN_RECV));
 }
 
+/* Where both ends open it at once it is a program's already, and no copy. */
+static bool hook_passive(const struct sock *sk, int oldstate)
+{
+	return oldstate == TCP_SYN_RECV &&
+	       (!sk->sk_socket || sk->sk_max_ack_backlog);
+}
+
 /* Out of line, so that the many changes that are none of ours save nothing. */
-static noinline void hook_established(struct sock *sk, bool passive)
+static noinline void hook_established(struct sock *sk, int oldstate)
 {
 	struct ka_net *kn;
 
@@ -88,7 +95,8 @@ static noinline void hook_established(struct sock *sk, bool passive)
 	kn = hook_net(sk);
 	if (kn && READ_ONCE(kn->enforces)) {
 		hook_enter();
-		ka_enforce_new(kn, sk, passive);
+		ka_enforce_new(kn, sk, hook_passive(sk, oldstate),
+			       oldstate == TCP_SYN_SENT);
 		hook_leave();
 	}
 	rcu_read_unlock();
@@ -121,7 +129,7 @@ static void hook_set_state(void *unused, const struct sock *csk,
 
 	if (newstate == TCP_ESTABLISHED) {
 		if (ka_enforce_any() && sk->sk_protocol == IPPROTO_TCP)
-			hook_established(sk, oldstate == TCP_SYN_RECV);
+			hook_established(sk, oldstate);
 	} else if (newstate == TCP_CLOSE) {
 		if ((READ_ONCE(sk->sk_err) || ka_conn_maybe(sk)) &&
 		    sk->sk_protocol == IPPROTO_TCP)
@@ -285,7 +293,6 @@ NOKPROBE_SYMBOL(hook_asked_entry);
 static struct kprobe hook_asked = {
 	.symbol_name	= "tcp_set_keepalive",
 	.pre_handler	= hook_asked_entry,
-	.flags		= KPROBE_FLAG_DISABLED,
 };
 
 /* A program sets an option of TCP. The socket is not locked yet. */
@@ -336,35 +343,11 @@ static DECLARE_DELAYED_WORK(hook_rest, hook_rest_fn);
 /* Changing the kernel's text is dear: not at the pace of whoever edits rules. */
 #define HOOK_REST	(10 * HZ)
 
-static void hook_enable(struct kprobe *kp)
-{
-	int err = 0;
-
-	if (hook_there && kprobe_disabled(kp))
-		err = enable_kprobe(kp);
-	if (err)
-		pr_warn_once("no kprobe on %s (error %d): what programs set is not noticed\n",
-			     kp->symbol_name, err);
-}
-
 static void hook_rest_fn(struct work_struct *work)
 {
 	mutex_lock(&hook_lock);
 	if (!hook_holders && !kprobe_disabled(&hook_setsockopt))
 		disable_kprobe(&hook_setsockopt);
-	mutex_unlock(&hook_lock);
-}
-
-/**
- * ka_hook_asked - programs' SO_KEEPALIVE is of interest from now on
- *
- * May sleep. It stays so: a connection that was given keepalive keeps it, and its
- * program's word on it counts later too.
- */
-void ka_hook_asked(void)
-{
-	mutex_lock(&hook_lock);
-	hook_enable(&hook_asked);
 	mutex_unlock(&hook_lock);
 }
 
@@ -376,14 +359,20 @@ void ka_hook_asked(void)
  */
 void ka_hook_setsockopt(bool need)
 {
+	int err = 0;
+
 	mutex_lock(&hook_lock);
 	if (need) {
 		hook_holders++;
-		hook_enable(&hook_setsockopt);
+		if (hook_there && kprobe_disabled(&hook_setsockopt))
+			err = enable_kprobe(&hook_setsockopt);
 	} else if (!--hook_holders && hook_there) {
-		mod_delayed_work(system_wq, &hook_rest, HOOK_REST);
+		mod_delayed_work(system_dfl_wq, &hook_rest, HOOK_REST);
 	}
 	mutex_unlock(&hook_lock);
+	if (err)
+		pr_warn_once("no kprobe on %s (error %d): what programs set is not noticed\n",
+			     hook_setsockopt.symbol_name, err);
 }
 
 static struct hook_tracepoint {

@@ -4,7 +4,6 @@
 
 #include <linux/types.h>
 
-void ka_hook_asked(void);
 void ka_hook_setsockopt(bool need);
 
 int ka_hook_init(void);

@@ -27,7 +27,7 @@
 const struct nla_policy ka_netlink_conn_attrs[TCP_KEEPALIVE_A_CONN_MAX + 1] = {
 	[TCP_KEEPALIVE_A_CONN_STATUS] =
 		NLA_POLICY_MAX(NLA_U32, TCP_KEEPALIVE_STATUS_UNPROTECTED),
-	[TCP_KEEPALIVE_A_CONN_MATCH]	= NLA_POLICY_NESTED(ka_match_attrs),
+	[TCP_KEEPALIVE_A_CONN_MATCH]	= NLA_POLICY_NESTED(ka_match_filter_attrs),
 	[TCP_KEEPALIVE_A_CONN_IDLE_MIN]	= { .type = NLA_U32 },
 };
 
@@ -128,7 +128,7 @@ static void conn_read_rule(struct conn_info *info, struct ka_net *kn,
 	rcu_read_lock();
 	rules = rcu_dereference(kn->rules);
 	if (rules) {
-		subject->dir = ka_enforce_dir(sk);
+		ka_enforce_origin(subject, sk, rules);
 		r = ka_rules_decide(rules, subject);
 		info->rule = r ? r->pref : 0;
 	}
@@ -287,6 +287,6 @@ int ka_netlink_conn_done(struct netlink_callback *cb)
 {
 	struct conn_dump *dump = (void *)cb->ctx;
 
-	ka_match_free(dump->match);
+	ka_match_put(dump->match);
 	return 0;
 }
