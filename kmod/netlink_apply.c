@@ -25,13 +25,17 @@
 /* The first probes of overdue connections are spread over no more by default. */
 #define APPLY_SPREAD	(10 * HZ)
 
+/* What it waits for busy sockets, for one and for all. */
+#define APPLY_PATIENCE	HZ
+#define APPLY_PATIENCE_ALL (10 * HZ)
+
 static struct netlink_range_validation apply_spread = {
 	.max = TCP_KEEPALIVE_SPREAD_MS_MAX,
 };
 
 const struct nla_policy
 	ka_netlink_apply_attrs[TCP_KEEPALIVE_A_APPLY_MAX + 1] = {
-	[TCP_KEEPALIVE_A_APPLY_MATCH]	= NLA_POLICY_NESTED(ka_match_attrs),
+	[TCP_KEEPALIVE_A_APPLY_MATCH]	= NLA_POLICY_NESTED(ka_match_filter_attrs),
 	[TCP_KEEPALIVE_A_APPLY_IDLE_MIN]	= { .type = NLA_U32 },
 	[TCP_KEEPALIVE_A_APPLY_DRY_RUN]		= { .type = NLA_FLAG },
 	[TCP_KEEPALIVE_A_APPLY_SPREAD_MS] =
@@ -48,6 +52,7 @@ const struct nla_policy
  * @all: @match was not given, and need not be asked
  * @dry: change nothing
  * @done: the last part has been told
+ * @patience: jiffies that are left to wait for sockets that programs are busy with
  */
 struct apply {
 	struct ka_match	*match;
@@ -58,6 +63,7 @@ struct apply {
 	bool		all;
 	bool		dry;
 	bool		done;
+	u16		patience;
 };
 
 /* What has been done since the last message. */
@@ -178,12 +184,12 @@ static bool apply_try(struct apply *apply, struct apply_sum *sum,
 
 /*
  * Whoever waited for a socket's lock could wait for ever, for a program whose
- * memory does not come: such a one gets a second's patience.
+ * memory does not come.
  */
 static void apply_one(struct apply *apply, struct apply_sum *sum,
 		      struct sock *sk)
 {
-	unsigned long until = jiffies + HZ;
+	unsigned int tries = min_t(u16, apply->patience, APPLY_PATIENCE);
 	u32 turn = 0;
 
 	sum->seen++;
@@ -191,11 +197,12 @@ static void apply_one(struct apply *apply, struct apply_sum *sum,
 		return;
 	sum->matched++;
 	while (!apply_try(apply, sum, sk, &turn)) {
-		if (time_after(jiffies, until) || signal_pending(current)) {
+		if (!tries-- || signal_pending(current)) {
 			sum->skipped[KA_SKIP_BUSY]++;
 			return;
 		}
 		schedule_timeout_interruptible(1);
+		apply->patience--;
 	}
 	if (turn)
 		ka_pace(sk, turn);
@@ -239,6 +246,7 @@ static int apply_start(struct netlink_callback *cb)
 	apply->dry = nla_get_flag(a[TCP_KEEPALIVE_A_APPLY_DRY_RUN]);
 	apply->spread = spread_ms ? msecs_to_jiffies(nla_get_u32(spread_ms)) :
 				    U32_MAX;
+	apply->patience = APPLY_PATIENCE_ALL;
 	return 0;
 }
 
@@ -269,11 +277,12 @@ int ka_netlink_apply_dump(struct sk_buff *skb, struct netlink_callback *cb)
 {
 	struct net *net = sock_net(cb->skb->sk);
 	struct apply *apply = (void *)cb->ctx;
+	bool first = !apply->match;
 	struct apply_sum sum = {};
 	void *hdr;
 	int err;
 
-	if (!apply->match) {
+	if (first) {
 		err = apply_start(cb);
 		if (err)
 			return err;
@@ -285,7 +294,9 @@ int ka_netlink_apply_dump(struct sk_buff *skb, struct netlink_callback *cb)
 			  TCP_KEEPALIVE_CMD_APPLY);
 	if (!hdr)
 		return -EMSGSIZE;
-	apply->done = apply_walk(apply, &sum, net);
+	/* The first part is made under generic netlink's lock: nothing is done yet. */
+	if (!first)
+		apply->done = apply_walk(apply, &sum, net);
 	ka_stats_add_bh(ka_net(net), KA_CONNS_APPLIED,
 			apply->dry ? 0 : sum.changed);
 	if (apply_put(skb, ka_net(net), &sum)) {
@@ -300,6 +311,6 @@ int ka_netlink_apply_done(struct netlink_callback *cb)
 {
 	struct apply *apply = (void *)cb->ctx;
 
-	ka_match_free(apply->match);
+	ka_match_put(apply->match);
 	return 0;
 }

@@ -10,10 +10,10 @@
 #include <linux/mutex.h>
 #include <linux/slab.h>
 #include <linux/tcp.h>
-#include <linux/workqueue.h>
 #include <linux/xarray.h>
 #include <net/tcp.h>
 
+#include "compat/workqueue.h"
 #include "enforce.h"
 #include "pace.h"
 
@@ -40,7 +40,7 @@ struct pace_chunk {
 	((PAGE_SIZE - sizeof(struct pace_chunk)) / sizeof(struct sock *))
 
 /* Chunks by slot: jiffies over PACE_SLOT. */
-static DEFINE_XARRAY(pace_slots);
+static DEFINE_XARRAY_FLAGS(pace_slots, XA_FLAGS_ACCOUNT);
 static DEFINE_MUTEX(pace_lock);
 static void pace_work_fn(struct work_struct *work);
 static DECLARE_DELAYED_WORK(pace_work, pace_work_fn);
@@ -74,6 +74,9 @@ static bool pace_add(struct sock *sk, unsigned long slot)
  * @sk: its socket, locked
  * @delay: jiffies until then
  *
+ * One that waits for a turn already is not made to wait twice: where the new one
+ * is sooner the timer serves.
+ *
  * Return: true if it is to be given to ka_pace() once it is unlocked.
  */
 bool ka_pace_timer(struct sock *sk, unsigned long delay)
@@ -81,7 +84,18 @@ bool ka_pace_timer(struct sock *sk, unsigned long delay)
 	bool later = delay > PACE_SLOT;
 
 	ka_enforce_rearm(sk, later ? delay + 2 * PACE_SLOT : delay);
-	return later;
+	return later && !ka_enforce_pace(sk, true);
+}
+
+/* It waits no more. With a program busy it is not paced again, and the timer serves. */
+static void pace_forget(struct sock *sk)
+{
+	local_bh_disable();
+	bh_lock_sock(sk);
+	if (!sock_owned_by_user(sk))
+		ka_enforce_pace(sk, false);
+	bh_unlock_sock(sk);
+	local_bh_enable();
 }
 
 /**
@@ -93,10 +107,15 @@ bool ka_pace_timer(struct sock *sk, unsigned long delay)
  */
 void ka_pace(struct sock *sk, unsigned long delay)
 {
+	bool added;
+
 	mutex_lock(&pace_lock);
-	if (pace_add(sk, (jiffies + delay) / PACE_SLOT))
-		queue_delayed_work(system_unbound_wq, &pace_work, PACE_NAP);
+	added = pace_add(sk, (jiffies + delay) / PACE_SLOT);
+	if (added)
+		queue_delayed_work(system_dfl_wq, &pace_work, PACE_NAP);
 	mutex_unlock(&pace_lock);
+	if (!added)
+		pace_forget(sk);
 }
 
 /*
@@ -107,11 +126,14 @@ static void pace_arm(struct sock *sk, unsigned long delay)
 {
 	local_bh_disable();
 	bh_lock_sock(sk);
-	if (!sock_owned_by_user(sk) && !ka_enforce_closed(sk) &&
-	    sock_flag(sk, SOCK_KEEPOPEN) && !ka_enforce_probing(sk) &&
-	    keepalive_time_elapsed(tcp_sk(sk)) >=
-	    keepalive_time_when(tcp_sk(sk)))
-		ka_enforce_rearm(sk, delay);
+	if (!sock_owned_by_user(sk)) {
+		ka_enforce_pace(sk, false);
+		if (!ka_enforce_closed(sk) && sock_flag(sk, SOCK_KEEPOPEN) &&
+		    !ka_enforce_probing(sk) &&
+		    keepalive_time_elapsed(tcp_sk(sk)) >=
+		    keepalive_time_when(tcp_sk(sk)))
+			ka_enforce_rearm(sk, delay);
+	}
 	bh_unlock_sock(sk);
 	local_bh_enable();
 	sock_put(sk);
@@ -149,6 +171,7 @@ static void pace_sweep_slot(struct pace_chunk *c)
 			c->sk[i] = c->sk[--c->n];
 			sock_put(sk);
 		}
+		cond_resched();
 	}
 }
 
@@ -196,7 +219,7 @@ static void pace_work_fn(struct work_struct *work)
 	if (!more)
 		return;
 	pace_sweep();
-	queue_delayed_work(system_unbound_wq, &pace_work, PACE_NAP);
+	queue_delayed_work(system_dfl_wq, &pace_work, PACE_NAP);
 }
 
 /* Nobody is left who could add. May sleep. */
@@ -209,8 +232,11 @@ void ka_pace_stop(void)
 	xa_for_each(&pace_slots, slot, c) {
 		for (; c; c = next) {
 			next = c->next;
-			while (c->n)
-				sock_put(c->sk[--c->n]);
+			while (c->n) {
+				pace_forget(c->sk[--c->n]);
+				sock_put(c->sk[c->n]);
+				cond_resched();
+			}
 			free_page((unsigned long)c);
 		}
 	}
