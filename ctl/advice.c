@@ -4,6 +4,7 @@
  * they are set. Each says what happens, in numbers.
  */
 #include <inttypes.h>
+#include <stdbool.h>
 
 #include "advice.h"
 #include "kactl.h"
@@ -14,20 +15,20 @@
 #define IDLE_LIMIT	240
 #define IDLE_LIMIT_OF	"Azure's load balancers"
 
-/* The user set time, and @v is in effect. */
-static void advise_time(const int64_t *v)
+/* The user set time, or something else of what detection is made of; @v is in effect. */
+static void advise_values(bool time_set, const int64_t *v)
 {
 	int64_t time = v[POLICY_TIME], total = policy_detection(v);
 
-	if (time < TIME_HASTY)
+	if (time_set && time < TIME_HASTY)
 		warn("warning: time %" PRId64 ": under %d s every idle connection costs "
 		     "traffic, and a hiccup of %" PRId64 " s closes it",
 		     time, TIME_HASTY, total);
-	else if (time >= IDLE_LIMIT)
+	if (time_set && time >= IDLE_LIMIT)
 		warn("warning: time %" PRId64 ": " IDLE_LIMIT_OF " forget a flow that is "
 		     "idle for %d s, most others after 350 s or more",
 		     time, IDLE_LIMIT);
-	else if (total >= IDLE_LIMIT)
+	else if (time < IDLE_LIMIT && total >= IDLE_LIMIT)
 		warn("warning: a dead peer is noticed after %" PRId64 " s (time + intvl * "
 		     "probes): " IDLE_LIMIT_OF " forget a flow in %d s",
 		     total, IDLE_LIMIT);
@@ -56,8 +57,8 @@ static void advise_user_timeout(int64_t ms, const int64_t *v)
 void advise_policy(const struct policy *p, const int64_t *now)
 {
 	ka.line = p->line;
-	if (p->word[POLICY_TIME])
-		advise_time(now);
+	if (p->word[POLICY_TIME] || p->word[POLICY_INTVL] || p->word[POLICY_PROBES])
+		advise_values(p->word[POLICY_TIME], now);
 	ka.line = 0;
 }
 
@@ -85,8 +86,8 @@ void advise_rule(const struct rule *r, const int64_t *now)
 	};
 
 	ka.line = r->line;
-	if (r->value[RULE_TIME].word)
-		advise_time(v);
+	if (r->value[RULE_TIME].word || r->value[RULE_INTVL].word || r->value[RULE_PROBES].word)
+		advise_values(r->value[RULE_TIME].word, v);
 	if (r->value[RULE_USER_TIMEOUT].word)
 		advise_user_timeout(r->value[RULE_USER_TIMEOUT].min, v);
 	ka.line = 0;

@@ -68,6 +68,7 @@ struct apply {
 	struct filter filter;
 	bool dry_run;
 	const char *spread_word;
+	char spread_text[64];	/* as the kernel understands it */
 	uint32_t spread_ms;
 	uint64_t ino;
 	uint64_t sum[NR_SUMS];
@@ -144,7 +145,7 @@ static enum status apply_talk(void *arg)
 	if (apply.spread_word)
 		request_put(&req, TCP_KEEPALIVE_A_APPLY_SPREAD_MS,
 			    &apply.spread_ms, sizeof(apply.spread_ms),
-			    "--spread", apply.spread_word);
+			    "--spread", apply.spread_text);
 	st = request_send(&req, apply_part, &apply);
 	/* What was done before Ctrl-C, or before it failed, is done. */
 	if (apply.ino)
@@ -160,12 +161,15 @@ static enum status parse_spread(struct args *a, struct apply *apply)
 
 	if (!st)
 		st = parse_seconds("--spread", apply->spread_word, &seconds);
-	if (!st && seconds * 1000 + 0.5 > UINT32_MAX)
-		st = fail(ST_USAGE, "--spread %s: out of range",
-			  apply->spread_word);
-	if (!st)
-		apply->spread_ms = (uint32_t)(seconds * 1000 + 0.5);
-	return st;
+	if (st)
+		return st;
+	if (seconds * 1000 + 0.5 > UINT32_MAX)
+		return fail(ST_REFUSED, "--spread %s: out of range",
+			    apply->spread_word);
+	apply->spread_ms = (uint32_t)(seconds * 1000 + 0.5);
+	snprintf(apply->spread_text, sizeof(apply->spread_text), "%.32s (%" PRIu32 " ms)",
+		 apply->spread_word, apply->spread_ms);
+	return ST_DONE;
 }
 
 static enum status apply_run(struct args *a)

@@ -228,10 +228,18 @@ static enum status walk_run(struct walk *w, int fd, const struct stat *st)
 	return status;
 }
 
+/* What comes of a namespace goes into what comes of all. */
+static void walk_status(struct walk *w, enum status status)
+{
+	if (status == ST_NO_MODULE || !w->status)
+		w->status = status;
+	else if (status && status != w->status)
+		w->status = ST_REFUSED;
+}
+
 /* Run in a namespace, unless it had its turn, and go on past a failure. */
 static void walk_visit(struct walk *w, int fd, const char *label)
 {
-	enum status status;
 	struct stat st;
 	ino_t *more;
 
@@ -247,12 +255,20 @@ static void walk_visit(struct walk *w, int fd, const char *label)
 	w->seen[w->nr_seen++] = st.st_dev == w->dev ? st.st_ino : 0;
 
 	ka.netns = label;
-	status = walk_run(w, fd, &st);
+	walk_status(w, walk_run(w, fd, &st));
 	ka.netns = NULL;
-	if (status == ST_NO_MODULE || !w->status)
-		w->status = status;
-	else if (status && status != w->status)
-		w->status = ST_REFUSED;
+}
+
+/* It vanished since it was listed, say. */
+static void walk_lost(struct walk *w, const char *label)
+{
+	if (errno == EACCES || errno == EPERM) {
+		w->missed = true;
+		return;
+	}
+	ka.netns = label;
+	walk_status(w, fail(ST_REFUSED, "%s", strerror(errno)));
+	ka.netns = NULL;
 }
 
 static void walk_named(struct walk *w)
@@ -264,8 +280,10 @@ static void walk_named(struct walk *w)
 	for (i = 0; i < nr_named; i++) {
 		snprintf(path, sizeof(path), NAMED "/%s", named[i].name);
 		fd = open_netns(path);
-		if (fd < 0)
+		if (fd < 0) {
+			walk_lost(w, named[i].name);
 			continue;
+		}
 		walk_visit(w, fd, named[i].name);
 		close(fd);
 	}

@@ -414,13 +414,13 @@ static void on_message(struct talk *talk, struct nlmsghdr *nlh)
  * Receive what the kernel sent next. Without libnl, which would make a copy of
  * each of many messages. Returns the length, or an error that is negative.
  */
-static int receive(int fd)
+static int receive(int fd, int flags)
 {
 	struct sockaddr_nl from = { 0 };
 	struct iovec iov = { .iov_base = buffer, .iov_len = sizeof(buffer) };
 	struct msghdr msg = { .msg_name = &from, .msg_namelen = sizeof(from),
 			      .msg_iov = &iov, .msg_iovlen = 1 };
-	ssize_t n = recvmsg(fd, &msg, 0);
+	ssize_t n = recvmsg(fd, &msg, flags);
 
 	if (n < 0)
 		return -errno;
@@ -429,23 +429,43 @@ static int receive(int fd)
 	return from.nl_pid ? 0 : (int)n;
 }
 
+/* What has been received, of @n bytes. */
+static void on_received(struct talk *talk, int n)
+{
+	struct nlmsghdr *nlh = (struct nlmsghdr *)buffer;
+
+	for (; nlmsg_ok(nlh, n) && !talk->over; nlh = nlmsg_next(nlh, &n))
+		on_message(talk, nlh);
+}
+
+/*
+ * A dump is one message ahead of its reader, and to take that one would make
+ * another. It is looked at instead, with no room for more: what it says is done.
+ */
+static void talk_ahead(struct talk *talk)
+{
+	int fd = nl_socket_get_fd(sock), none = 0;
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &none, sizeof(none));
+	talk->over = false;
+	on_received(talk, receive(fd, MSG_PEEK | MSG_DONTWAIT));
+}
+
 static enum status talk_over(struct talk *talk)
 {
-	struct nlmsghdr *nlh;
 	int n;
 
 	while (!talk->over) {
-		n = receive(nl_socket_get_fd(sock));
+		n = receive(nl_socket_get_fd(sock), 0);
 		/* What came is taken: the kernel has done it, or said it. */
 		if (n <= 0 && intr_caught())
 			return ST_ENOUGH;
 		if (n < 0 && n != -EINTR)
 			return fail(ST_REFUSED, "netlink: %s", strerror(-n));
-		nlh = (struct nlmsghdr *)buffer;
-		for (; nlmsg_ok(nlh, n) && !talk->over;
-		     nlh = nlmsg_next(nlh, &n))
-			on_message(talk, nlh);
+		on_received(talk, n);
 	}
+	if (talk->status == ST_ENOUGH && intr_caught())
+		talk_ahead(talk);
 	if (talk->torn && !talk->status)
 		return fail(ST_REFUSED,
 			    "the kernel says that things changed meanwhile: some may be missing or twice there");
@@ -648,7 +668,7 @@ enum status ka_hear(int fd, event_fn event, void *arg, bool *overrun)
 	int n, i;
 
 	for (i = 0; i < EVENTS_AT_ONCE && !st && !intr_caught(); i++) {
-		n = receive(fd);
+		n = receive(fd, 0);
 		if (n == -EAGAIN || n == -EINTR)
 			return ST_DONE;
 		if (n == -ENOBUFS)
