@@ -7,7 +7,9 @@ import json
 import os
 import signal
 import subprocess
+import time
 
+import busy
 import ka
 
 KEYS = "netns netns_ino seen matched changed overdue skipped".split()
@@ -83,16 +85,21 @@ def test_text_and_warning():
 def test_interrupted():
     """It says what was done until then, in a document that is whole."""
     with ka.wire() as (c, s):
-        socks = ka.pair(c, s, n=200)
-        for sig in signal.SIGINT, signal.SIGTERM:
-            p = subprocess.Popen([ka.KACTL, "-qn", c.name, "-j", "apply"],
-                                 stdout=subprocess.PIPE, text=True)
-            p.send_signal(sig)
-            out = p.communicate(timeout=20)[0]
-            # Too early, in time, or too late.
-            assert p.returncode in (-sig, 0), p.returncode
-            if out:
-                assert len(json.loads(out)) <= 1, out
+        socks = ka.pair(c, s, n=30)
+        c.kactl("policy", "set", "enforce", "on")
+        with busy.sockets(*[a for a, _ in socks]):
+            for sig in signal.SIGINT, signal.SIGTERM:
+                start = time.monotonic()
+                with subprocess.Popen([ka.KACTL, "-qn", c.name, "-j", "apply"],
+                                      stdout=subprocess.PIPE, text=True) as p:
+                    # It waits a second for each of them.
+                    time.sleep(3.5)
+                    p.send_signal(sig)
+                    out = p.communicate(timeout=60)[0]
+                assert time.monotonic() - start < 6
+                assert p.returncode == -sig, p.returncode
+                got, = json.loads(out)
+                assert got["seen"] and not got["changed"], got
         close(socks)
 
 

@@ -8,6 +8,7 @@ import concurrent.futures
 import contextlib
 import hashlib
 import itertools
+import json
 import os
 import shutil
 import socket
@@ -433,7 +434,12 @@ def test_containers_root():
                              "-net_admin", ka.KACTL, *command))
         assert state(parent) == before
         assert box.connections() == other.connections() == "(0, 7200)"
-        # The host's root may.
+        # The host's root may; a user is the same by another number there.
+        p = box.root(ka.KACTL, "-j", "rule", "add", "uid", "0", "time", "60")
+        assert json.loads(p.stdout)[0]["uid"] == [0, 0], p
+        seen, = json.loads(ka.run(ka.KACTL, "-n", box.pid, "-j", "rule"))
+        assert seen["uid"] == [NOBODY, NOBODY], seen
+        ka.run(ka.KACTL, "-n", box.pid, "rule", "flush")
         ka.run(ka.KACTL, "-n", box.pid, "policy", "set", "enforce", "on")
         assert box.connections() == "(1, 7200)"
         assert other.connections() == "(0, 7200)"

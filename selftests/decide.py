@@ -121,15 +121,21 @@ def test_uid():
 
 
 def test_cgroup():
-    with ka.wire() as (c, s), connected(c, s, port=7001) as (outside, _):
+    with ka.wire() as (c, s), connected(c, s, port=7001) as (outside, _), \
+            contextlib.ExitStack() as stack:
         with ka.cgroup() as (path, _), ka.cgroup():     # one below the other
             rule(c, "cgroup", path, "keepalive", "on")
-            with connected(c, s) as (a, _):
-                assert on(a)
+            a, _ = stack.enter_context(connected(c, s))
+            assert on(a)
         assert not on(outside)
-        # It has been removed: still listed, and it says so.
-        with connected(c, s, port=7002) as (a, _):
-            assert not on(a)
+        # It has been removed: still listed, and it says so; a connection that was
+        # made in it lives on, and is not matched any more.
+        with connected(c, s, port=7002) as (later, _):
+            assert not on(later)
+        conn, = c.kactl("conn", "rport", "7000")
+        assert conn["rule"] is None, conn
+        got, = c.kactl("apply")
+        assert got["changed"] == 1 and not on(a), got
         assert c.kactl("rule")[0]["cgroup"] == path
         assert "gone" in ka.run(ka.KACTL, "-n", c.name, "rule")
 
@@ -200,6 +206,38 @@ def test_override():
             assert 50000 < next_ms <= 62000, next_ms
 
 
+def test_override_of_every_value():
+    with ka.wire() as (c, s):
+        want = (60, 7, 3, 99000)
+        rule(c, "keepalive", "on", "time", 60, "intvl", 7, "probes", 3,
+             "user-timeout", 99000, "override")
+        with connected(c, s) as (a, _):
+            for option, value in (IDLE, 90), (INTVL, 9), (CNT, 5), \
+                    (USER_TIMEOUT, 5000):
+                assert values(a) == want, values(a)
+                a.setsockopt(TCP, option, value)
+                assert values(a) != want
+                time.sleep(1)
+            assert values(a) == want, values(a)
+
+
+def test_what_is_a_hit():
+    """That it decided: not that it is shown, would decide, or holds again."""
+    with ka.wire() as (c, s):
+        rule(c, "keepalive", "on", "time", "20..30")
+        with connected(c, s) as (a, _):
+            for _ in range(3):
+                a.setsockopt(TCP, IDLE, 90)
+                time.sleep(1)
+                assert values(a)[0] == 30
+            c.kactl("conn")
+            c.kactl("apply", "--dry-run")
+            c.kactl("rule", "test", "dir", "out")
+            assert hits(c) == {10: 1}, hits(c)
+            c.kactl("apply")
+            assert hits(c) == {10: 2}, hits(c)
+
+
 def test_override_off():
     with ka.wire() as (c, s):
         rule(c, "keepalive", "off", "override")
@@ -222,6 +260,9 @@ def test_bounds():
                 a.setsockopt(TCP, IDLE, idle)
                 time.sleep(1)
                 assert values(a)[0] == want, (idle, values(a))
+            a.setsockopt(TCP, CNT, 5)
+            time.sleep(1)
+            assert values(a)[2] == 4, values(a)
             # A second one while the first is still to be looked at.
             a.setsockopt(TCP, INTVL, 11)
             time.sleep(0.6)
@@ -262,7 +303,16 @@ def test_inherit():
             child.__exit__()
 
 
-def some_rule(rnd):
+FAMILIES = (("10.0.0.%d", (0, 24, 28, 30, 32)),
+            ("fd09::%x", (0, 48, 64, 120, 122, 127, 128)),
+            ("fd09:0:0:%x::1", (40, 58, 60, 63, 64, 65, 128)))
+
+
+def an_address(rnd, family):
+    return ipaddress.ip_address(family[0] % rnd.randrange(64))
+
+
+def some_rule(rnd, cgroups):
     """A random rule's words, and the test that it stands for."""
     words, tests = [], []
     for port in "lport", "rport":
@@ -271,11 +321,11 @@ def some_rule(rnd):
             high = rnd.choice((low, low, low + rnd.randrange(30)))
             words += [port, f"{low}-{high}" if high > low else str(low)]
             tests.append(lambda x, p=port, lo=low, hi=high: lo <= x[p] <= hi)
+    family = rnd.choice(FAMILIES)
     for end in "local", "remote":
         if rnd.random() < 0.4:
-            bits = rnd.choice((0, 24, 28, 30, 32))
-            net = ipaddress.ip_network((f"10.0.0.{rnd.randrange(64)}", bits),
-                                       strict=False)
+            net = ipaddress.ip_network((an_address(rnd, family),
+                                        rnd.choice(family[1])), strict=False)
             words += [end, str(net)]
             tests.append(lambda x, e=end, n=net: x[e] in n)
     if rnd.random() < 0.3:
@@ -283,9 +333,19 @@ def some_rule(rnd):
         high = low + rnd.choice((0, 0, 5))
         words += ["uid", f"{low}-{high}"]
         tests.append(lambda x, lo=low, hi=high: lo <= x["uid"] <= hi)
+    if rnd.random() < 0.3:
+        way = rnd.choice(("in", "out"))
+        words += ["dir", way]
+        tests.append(lambda x, w=way: x["dir"] == w)
     if rnd.random() < 0.2:
-        words += ["dir", "in"]
-        tests.append(lambda x: x["dir"] == "in")
+        mask = rnd.randrange(1, 16)
+        mark = rnd.randrange(16) & mask
+        words += ["mark", f"{mark}/{mask}"]
+        tests.append(lambda x, m=mark, k=mask: x["mark"] & k == m)
+    if rnd.random() < 0.2:
+        path = rnd.choice(cgroups)
+        words += ["cgroup", path]
+        tests.append(lambda x, p=path: (x["cgroup"] + "/").startswith(p + "/"))
     return words, tests
 
 
@@ -295,26 +355,31 @@ def test_index_agrees_with_a_scan():
     seed = int(os.environ.get("KA_SEED", random.randrange(1 << 32)))
     print(f"# KA_SEED={seed}")
     rnd = random.Random(seed)
-    with ka.Netns() as ns:
+    with ka.Netns() as ns, ka.cgroup() as (upper, _), ka.cgroup() as (lower, _):
         table, lines = [], []
         for pref in sorted(rnd.sample(range(1, 32768), 1000)):
-            words, tests = some_rule(rnd)
+            words, tests = some_rule(rnd, (upper, lower))
             table.append((pref, tests))
             lines.append(f"rule add pref {pref} {' '.join(words)} keepalive on")
         # Those that match everything would hide what follows.
         keep = [i for i, (_, tests) in enumerate(table) if len(tests) > 1]
         ns.exec(ka.KACTL, "restore", input="\n".join(lines[i] for i in keep))
         table = [table[i] for i in keep]
+        found = 0
         for _ in range(150):
+            family = rnd.choice(FAMILIES)
             x = {"lport": rnd.randrange(1, 80), "rport": rnd.randrange(1, 80),
-                 "local": ipaddress.ip_address(f"10.0.0.{rnd.randrange(80)}"),
-                 "remote": ipaddress.ip_address(f"10.0.0.{rnd.randrange(80)}"),
-                 "uid": rnd.randrange(30), "dir": rnd.choice(("in", "out"))}
+                 "local": an_address(rnd, family),
+                 "remote": an_address(rnd, family),
+                 "uid": rnd.randrange(30), "dir": rnd.choice(("in", "out")),
+                 "mark": rnd.randrange(16), "cgroup": rnd.choice((upper, lower))}
             want = next((p for p, tests in table if all(t(x) for t in tests)),
                         None)
+            found += want is not None
             got, = ns.kactl("rule", "test", *[str(w) for kv in x.items()
                                               for w in kv])
             assert got.get("pref") == want, (x, want, got)
+        assert found > 30, found
 
 
 if __name__ == "__main__":

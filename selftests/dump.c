@@ -517,6 +517,26 @@ TEST_F(filter, refuses_a_cgroup_that_is_none)
 	EXPECT_NE(NULL, strstr(d.text, "cgroup"));
 }
 
+/* Nobody is told of another's marks elsewhere in the kernel. */
+TEST_F(filter, refuses_marks_and_directions)
+{
+	static const int attrs[] = {
+		TCP_KEEPALIVE_A_MATCH_DIR, TCP_KEEPALIVE_A_MATCH_MARK,
+		TCP_KEEPALIVE_A_MATCH_MARK_MASK,
+	};
+	struct message m = self->m;
+	struct dump d;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(attrs); i++) {
+		self->m = m;
+		add_u32(&self->m, attrs[i], 0);
+		nest_end(&self->m, self->match);
+		dump(&d, &self->m);
+		EXPECT_EQ(-EINVAL, d.error);
+	}
+}
+
 TEST_F(filter, refuses_a_status_that_is_none)
 {
 	struct dump d;

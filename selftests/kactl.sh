@@ -110,7 +110,9 @@ test_options_of_conn_and_monitor() {
 	golden 2 'kactl: apply: missing value after "--spread"' apply --spread
 	golden 2 'kactl: apply: --spread "-1": not a number of seconds' apply --spread -1
 	golden 2 'kactl: apply: --spread "soon": not a number of seconds' apply --spread soon
-	golden 2 'kactl: apply: --spread 5000000: out of range' apply --spread 5000000
+	golden 1 'kactl: apply: --spread 5000000: out of range' apply --spread 5000000
+	golden 1 'kactl: apply: --spread 600.5 (600500 ms): integer out of range (0 to 600000 allowed)' \
+		apply --spread 600.5
 	golden 2 'kactl: apply: "--spread" given twice' apply --spread 1 --spread 1
 	golden 2 'kactl: apply: unknown word "mark"' apply mark 1
 	golden 2 'kactl: apply: unknown word "now"' apply --dry-run now

@@ -604,13 +604,15 @@ def test_warnings():
     with ka.Netns() as ns:
         quiet(ns, "policy", "set", "time", "60", "intvl", "10", "probes", "3")
         for words, parts in (
-                ("policy set intvl 500", ""),
+                ("policy set intvl 500", "1560 s Azure 240"),
                 ("policy set time 30 intvl 10", ""),
                 ("policy set time 5", "time 5: 10 s 35 s"),
                 ("policy set time 240", "time 240: Azure 240 s"),
                 ("policy set time 60 probes 30", "360 s Azure 240"),
+                ("policy set probes 30", "360 s Azure 240"),
                 ("policy set probes 3", ""),
                 ("rule add keepalive on", ""),
+                ("rule add intvl 100 probes 9", "960 s Azure 240"),
                 ("rule add time 9", "time 9: 10 s 39 s"),
                 ("rule add time 2..8", "time 8: 10 s"),
                 ("rule add time 1000", "time 1000: 240 s"),
@@ -630,12 +632,17 @@ def test_warnings():
             got = kactl(ns, "-q", *words.split())
             assert got[0] == 0 and not got[2], got
             ns.kactl("rule", "flush")
+        _, _, err = kactl(ns, "policy", "set", "time", "5", "intvl", "100", "probes", "9")
+        hasty, slow = err.splitlines()
+        assert "time 5: under 10 s" in hasty and "905 s" in slow, err
         got = restore(ns, "\nrule add user-timeout 5\npolicy set time 5\n")
         assert got[:2] == (0, ""), got
         lines = got[2].splitlines()
         assert lines[0].startswith("kactl: restore: standard input:3: "
                                    "warning: time 5: "), lines
-        assert lines[1].startswith("kactl: restore: standard input:2: "
+        assert lines[1].startswith("kactl: restore: standard input:3: "
+                                   "warning: a dead peer is noticed after 680 s"), lines
+        assert lines[2].startswith("kactl: restore: standard input:2: "
                                    "warning: user-timeout 5: "), lines
 
 

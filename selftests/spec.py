@@ -180,6 +180,48 @@ def test_ynl_dumps_connections():
         b.close()
 
 
+def ynl_dump(ns, op, **attrs):
+    spec()
+    status, out, err = ynl(ns, "--dump", op, "--json", json.dumps(attrs))
+    assert status == 0, err
+    return json.loads(out)
+
+
+def test_ynl_changes_rules():
+    with ka.Netns() as ns:
+        got = ynl_do(ns, "rule-add", match={"rport-min": 5432, "rport-max": 5432},
+                     keepalive="on", time=60)
+        assert (got["pref"], got["keepalive"], got["time"]) == (10, "on", 60), got
+        ynl_do(ns, "rule-replace", pref=5, **{"intvl-min": 5, "intvl-max": 9},
+               override=True)
+        rules = ynl_dump(ns, "rule-get")
+        assert [r["pref"] for r in rules] == [5, 10], rules
+        assert rules[1]["match"]["rport-max"] == 5432, rules
+        assert (rules[0]["intvl-min"], rules[0]["intvl-max"]) == (5, 9), rules
+        assert [r["pref"] for r in ns.kactl("rule")] == [5, 10]
+        ynl_do(ns, "rule-del", pref=5)
+        got = ynl_do(ns, "rule-test", match={"rport-min": 5432})
+        assert (got["pref"], got["keepalive"], got["time"]) == (10, "on", 60), got
+        ynl_do(ns, "rule-flush")
+        assert ns.kactl("rule") == []
+
+
+def test_ynl_restores_and_applies():
+    with ka.wire() as (c, s):
+        (a, b), = ka.pair(c, s)
+        ynl_do(c, "restore", policy={"time": 61},
+               rule=[{"pref": 7, "keepalive": "on"}, {"pref": 3, "time": 9}])
+        assert c.kactl("policy")[0]["time"] == 61
+        assert [r["pref"] for r in c.kactl("rule")] == [3, 7]
+        parts = ynl_dump(c, "apply", match={"rport-min": 7000})
+        assert sum(p["seen"] for p in parts) == 1, parts
+        assert sum(p["changed"] for p in parts) == 1, parts
+        conn, = c.kactl("conn")
+        assert conn["time"] == 9, conn
+        a.close()
+        b.close()
+
+
 def wchan(pid):
     with open(f"/proc/{pid}/wchan", encoding="ascii") as f:
         return f.read()
