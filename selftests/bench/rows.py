@@ -3,7 +3,9 @@
 measured in, and their limits. See README."""
 
 import contextlib
+import json
 import os
+import socket
 import subprocess
 import sys
 from collections import namedtuple
@@ -61,6 +63,14 @@ def rules(n):
     return state
 
 
+def protected(turn_on=lambda: None):
+    """Does a new connection over loopback get keepalive on both ends?"""
+    with socket.create_server(("127.0.0.1", 0)) as listener, \
+            socket.create_connection(listener.getsockname()) as a, listener.accept()[0] as b:
+        turn_on()
+        return all(end.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) for end in (a, b))
+
+
 @contextlib.contextmanager
 def sockops():
     """BPF that turns keepalive on where a connection becomes established."""
@@ -69,6 +79,7 @@ def sockops():
         where = [ka.cgroup_root(), "sock_ops", "pinned", folder + "/progs/established"]
         ka.run("bpftool", "cgroup", "attach", *where)
         try:
+            assert protected()
             yield
         finally:
             ka.run("bpftool", "cgroup", "detach", *where)
@@ -82,6 +93,9 @@ def counter():
         fd = loadbpf.attach(folder + "/progs/probe_sent")
         try:
             yield
+            counted = json.loads(ka.run("bpftool", "-j", "map", "dump", "pinned",
+                                        folder + "/probes"))
+            assert any(value["value"] for value in counted[0]["formatted"]["values"])
         finally:
             os.close(fd)
 
@@ -94,6 +108,7 @@ def iterator():
         loadbpf.iterator(folder + "/progs/turn_on", folder + "/turn_on")
         os.symlink(folder + "/turn_on", TURN_ON)
         try:
+            assert protected(lambda: ka.run("cat", TURN_ON))
             yield
         finally:
             os.unlink(TURN_ON)
@@ -207,14 +222,13 @@ def event_unheard():
 
 
 SEGMENTS = {"loaded": percent(0.05), "enforcing": percent(0.05), "BPF sockops": None}
-RECORDS = {"loaded": percent(0.05)}
 PROBE = {"loaded": percent(15), "BPF counter": None}
 
 ROWS = [
     by_state("1 byte there and 1 back", ("pingpong",), **SEGMENTS),
-    by_state("1 byte, with 1,000 records", ("pingpong", "1000"), **RECORDS),
+    by_state("1 byte, with 1,000 records", ("pingpong", "1000"), **SEGMENTS),
     by_state("64 KiB in one direction", ("bulk",), **SEGMENTS),
-    by_state("64 KiB, with 1,000 records", ("bulk", "1000"), **RECORDS),
+    by_state("64 KiB, with 1,000 records", ("bulk", "1000"), **SEGMENTS),
     by_state("connect + accept + close", ("connect",), **{
         "loaded": percent(0.3), "enforcing": percent(1.5),
         "16 rules": percent(2), "64 rules": percent(2),
