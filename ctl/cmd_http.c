@@ -73,7 +73,7 @@ static void count_out(const char *name, int64_t value, const char *gloss)
 static void said_out(const struct http_header *h)
 {
 	if (h->connection.there)
-		out_str("connection_header", h->connection.text);
+		out_str("connection_header", h->shown);
 	else
 		out_null("connection_header");
 	if (!ka.json && !h->keep_alive.there)

@@ -280,6 +280,8 @@ void http_advise(const struct http_want *want, const struct http_report *r)
 		say("a proxy passes the connection on: either side of it may have ended it");
 	if (r->first.status >= 300 && r->first.status < 400)
 		say("the status is %d: --location follows redirects", r->first.status);
+	if (r->first.shown_cut)
+		say("Connection is too long to be shown: it is cut off, but all of it was read");
 	if (r->first.silly[0])
 		say("Keep-Alive: %s: not a number that can be meant", r->first.silly);
 	if (r->first.stay && r->first.close)

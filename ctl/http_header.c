@@ -41,28 +41,6 @@ static bool is(struct word w, const char *name)
 	return w.len == strlen(name) && !strncasecmp(w.text, name, w.len);
 }
 
-/* The next element that is not empty; commas in quotes part nothing. */
-static bool next_word(const char **list, struct word *w)
-{
-	const char *p = *list, *from = p;
-	bool quoted = false;
-
-	for (;; p++) {
-		if (*p == '"')
-			quoted = !quoted;
-		else if (*p == '\\' && quoted && p[1])
-			p++;
-		if (*p && (*p != ',' || quoted))
-			continue;
-		*w = trim(from, (size_t)(p - from));
-		if (w->len || !*p)
-			break;
-		from = p + 1;
-	}
-	*list = *p ? p + 1 : p;
-	return w->len != 0;
-}
-
 /* Digits, in quotes or not; false if they are no number that can be meant. */
 static bool number(struct word w, int64_t *value)
 {
@@ -80,57 +58,92 @@ static bool number(struct word w, int64_t *value)
 	return true;
 }
 
-static void parse_connection(struct http_header *h)
+/* If one is there twice the smaller one counts: it is the one to be safe with. */
+static void parse_parameter(struct http_header *h, struct word w, bool cut)
 {
-	const char *list = h->connection.text;
-	struct word w;
+	const char *equals = memchr(w.text, '=', w.len);
+	int64_t n, *value;
+	struct word name;
 
-	h->close = false;
-	h->stay = false;
-	while (next_word(&list, &w)) {
+	if (!equals)
+		return;
+	name = trim(w.text, (size_t)(equals - w.text));
+	value = is(name, "timeout") ? &h->timeout : is(name, "max") ? &h->max : NULL;
+	if (!value)
+		return;
+	if (cut || !number(trim(equals + 1, (size_t)(w.text + w.len - equals - 1)), &n))
+		snprintf(h->silly, sizeof(h->silly), "%.*s", (int)w.len, w.text);
+	else if (*value < 0 || n < *value)
+		*value = n;
+}
+
+/* An element is whole. */
+static void element(struct http_header *h, struct http_field *f)
+{
+	struct word w = trim(f->text, f->len);
+
+	if (f == &h->keep_alive) {
+		parse_parameter(h, w, f->cut);
+	} else {
 		h->close |= is(w, "close");
 		h->stay |= is(w, "keep-alive");
 	}
+	f->cut = false;
+	f->len = 0;
 }
 
-/* If one is there twice the smaller one counts: it is the one to be safe with. */
-static void parse_keep_alive(struct http_header *h)
+/* Elements are parted by commas; those in quotes part nothing. */
+static void read_char(struct http_header *h, struct http_field *f, char c)
 {
-	const char *list = h->keep_alive.text, *equals;
-	struct word w, name;
-	int64_t n, *value;
-
-	h->timeout = -1;
-	h->max = -1;
-	h->silly[0] = '\0';
-	while (next_word(&list, &w)) {
-		equals = memchr(w.text, '=', w.len);
-		if (!equals)
-			continue;
-		name = trim(w.text, (size_t)(equals - w.text));
-		value = is(name, "timeout") ? &h->timeout :
-			is(name, "max") ? &h->max : NULL;
-		if (!value)
-			continue;
-		if (!number(trim(equals + 1, (size_t)(w.text + w.len - equals - 1)), &n))
-			snprintf(h->silly, sizeof(h->silly), "%.*s", (int)w.len, w.text);
-		else if (*value < 0 || n < *value)
-			*value = n;
-	}
-}
-
-static void add(struct http_field *f, struct word w, const char *between)
-{
-	size_t used = strlen(f->text), n = used ? strlen(between) : 0;
-
-	f->there = true;
-	if (used + n + w.len >= sizeof(f->text)) {
-		f->cut = true;
+	if (c == ',' && !f->quoted) {
+		element(h, f);
 		return;
 	}
-	memcpy(f->text + used, between, n);
-	memcpy(f->text + used + n, w.text, w.len);
-	f->text[used + n + w.len] = '\0';
+	if (f->escaped)
+		f->escaped = false;
+	else if (c == '"')
+		f->quoted = !f->quoted;
+	else
+		f->escaped = c == '\\' && f->quoted;
+	/* Any number of blanks may come first. */
+	if (!f->len && is_space(c))
+		return;
+	if (f->len < sizeof(f->text))
+		f->text[f->len++] = c;
+	else
+		f->cut = true;
+}
+
+static void show(struct http_header *h, struct word w, const char *between)
+{
+	size_t used = strlen(h->shown), room = sizeof(h->shown) - used;
+
+	h->shown_cut |= snprintf(h->shown + used, room, "%s%.*s", used ? between : "",
+				 (int)w.len, w.text) >= (int)room;
+}
+
+/* A line of it, which may not be the last: an element may go on in one that is folded. */
+static void read_line(struct http_header *h, struct http_field *f, struct word w,
+		      const char *between)
+{
+	f->there = true;
+	if (f == &h->connection)
+		show(h, w, between);
+	/* Where a line is folded is a blank. */
+	read_char(h, f, ' ');
+	for (; w.len; w.text++, w.len--)
+		read_char(h, f, *w.text);
+}
+
+/* The field is whole. */
+static void field_end(struct http_header *h)
+{
+	if (!h->last)
+		return;
+	element(h, h->last);
+	h->last->quoted = false;
+	h->last->escaped = false;
+	h->last = NULL;
 }
 
 /* A response begins: what was said before was a redirect or an interim one. */
@@ -162,25 +175,25 @@ void http_header_line(struct http_header *h, const char *line, size_t len)
 		begin(h, w);
 		return;
 	}
-	if (w.len && is_space(*line)) {
+	if (h->ended)
+		return;
+	if (len && is_space(*line)) {
 		if (h->last)
-			add(h->last, w, " ");
-	} else {
-		colon = memchr(w.text, ':', w.len);
-		h->last = NULL;
-		if (!colon)
-			return;
-		name = trim(w.text, (size_t)(colon - w.text));
-		if (is(name, "connection"))
-			h->last = &h->connection;
-		else if (is(name, "keep-alive"))
-			h->last = &h->keep_alive;
-		else
-			return;
-		add(h->last, trim(colon + 1, (size_t)(w.text + w.len - colon - 1)), ", ");
+			read_line(h, h->last, w, " ");
+		return;
 	}
-	parse_connection(h);
-	parse_keep_alive(h);
+	field_end(h);
+	h->ended = !w.len;
+	colon = memchr(w.text, ':', w.len);
+	if (!colon)
+		return;
+	name = trim(w.text, (size_t)(colon - w.text));
+	if (is(name, "connection"))
+		h->last = &h->connection;
+	else if (is(name, "keep-alive"))
+		h->last = &h->keep_alive;
+	if (h->last)
+		read_line(h, h->last, trim(colon + 1, (size_t)(w.text + w.len - colon - 1)), ", ");
 }
 
 /* Does the connection stay, by RFC 9112 9.3? Close has the last word. */

@@ -6,18 +6,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HTTP_FIELD_MAX	256	/* of a field's lines together; what is beyond is cut off */
+#define HTTP_FIELD_MAX	256	/* of an element, and of what is shown; what is beyond is cut off */
 #define HTTP_WORD_MAX	48
 
 /**
- * struct http_field - the lines of one header field, as a list
+ * struct http_field - a header field that is a list, as it is read
  * @there: the response has it
- * @cut: it was longer than there is room for
- * @text: its lines, joined by commas
+ * @quoted: what comes next is in quotes
+ * @escaped: and after a backslash
+ * @cut: the element is longer than there is room for
+ * @len: length of @text
+ * @text: the element that is being read
  */
 struct http_field {
 	bool there;
+	bool quoted;
+	bool escaped;
 	bool cut;
+	size_t len;
 	char text[HTTP_FIELD_MAX];
 };
 
@@ -25,8 +31,11 @@ struct http_field {
  * struct http_header - what a response says of its connection
  * @version: 10 or 11 for HTTP/1.0 or HTTP/1.1, 20 for HTTP/2; 0: no status line
  * @status: the number of the status line
+ * @ended: the header has; fields that follow are trailers, after the content
  * @connection: the field Connection
  * @keep_alive: the field Keep-Alive
+ * @shown: the lines of Connection, joined by commas
+ * @shown_cut: there are more than there is room for
  * @close: Connection has the option close
  * @stay: Connection has the option keep-alive
  * @timeout: of Keep-Alive, seconds, or -1
@@ -37,8 +46,11 @@ struct http_field {
 struct http_header {
 	int version;
 	int status;
+	bool ended;
 	struct http_field connection;
 	struct http_field keep_alive;
+	char shown[HTTP_FIELD_MAX];
+	bool shown_cut;
 	bool close;
 	bool stay;
 	int64_t timeout;
