@@ -23,7 +23,6 @@
 #define IDLE_MAX	120	/* seconds; what most servers stay below */
 #define REQUESTS	1000
 #define MAX_TIME	30
-#define SECONDS_MAX	(7 * 24 * 3600)
 #define REQUESTS_MAX	INT32_MAX
 
 static const char *end_name(enum http_end end)
@@ -290,11 +289,11 @@ static enum status parse_word(struct args *a, struct http_want *want, const char
 	if (take_switch(a, want))
 		return ST_DONE;
 	if (args_take(a, "--idle-max"))
-		return parse_number(a, "--idle-max", SECONDS_MAX, &want->idle_max);
+		return parse_number(a, "--idle-max", HTTP_SECONDS_MAX, &want->idle_max);
 	if (args_take(a, "--requests"))
 		return parse_number(a, "--requests", REQUESTS_MAX, &want->requests);
 	if (take(a, "--max-time", "-m"))
-		return parse_number(a, "--max-time", SECONDS_MAX, &want->max_time);
+		return parse_number(a, "--max-time", HTTP_SECONDS_MAX, &want->max_time);
 	if (args_take(a, "--behind"))
 		return parse_behind(a, want);
 	if (args_take(a, "--cacert"))

@@ -11,6 +11,8 @@
 #include "kactl.h"
 #include "middlebox.h"
 
+#define HTTP_SECONDS_MAX	(7 * 24 * 3600)	/* of idleness, or of a request */
+
 /**
  * struct http_want - what is to be checked, and how
  * @url: of the command line; once a first request was answered, where it led to

@@ -10,13 +10,15 @@
 #include "http.h"
 #include "middlebox.h"
 #include "out.h"
+#include "survey.h"
 
 /* Milliseconds: a request on its way, and a server's coarse timer. */
 #define MARGIN		1000
 #define EARLY		500	/* sooner than said by more than that is no rounding */
 #define LATE		2000	/* as much later it is no coarse timer */
-/* Microseconds: Linux's shortest, and what others' are not far from. */
-#define DELAYED_ACK	40000
+/* Microseconds: delayed ACKs are of 40 ms (Linux) to 200; less and more is the server's own. */
+#define DELAYED_ACK_MIN	30000
+#define DELAYED_ACK_MAX	300000
 #define ADVICE_MAX	512
 
 static void say(const char *fmt, ...) __printf(1, 2);
@@ -77,7 +79,8 @@ int64_t http_safe_ms(const struct http_report *r)
 {
 	int64_t ms = idle_ms(r);
 
-	if (ms < 0)
+	/* What the path ended says nothing of the server. */
+	if (ms < 0 || r->idle_end == HTTP_LOST)
 		return -1;
 	return ms < 2 * MARGIN ? ms / 2 : ms - MARGIN;
 }
@@ -170,65 +173,112 @@ static void say_stay(const struct http_report *r)
 		    how(r->idle_end));
 }
 
-static void say_reuse(const struct http_report *r)
+static void say_cost(const struct http_report *r)
 {
-	if (r->idle_end == HTTP_RST)
-		say("the idle connection ended by RST: a request that is on its way then is "
-		    "lost, and so is what was not read");
-	say("a connection may be reused if it was idle for less than %.1f s",
-	    seconds(http_safe_ms(r)));
-	if (r->fresh_us < 0 || r->reused_us < 0)
-		return;
-	if (r->reused_us - r->fresh_us >= DELAYED_ACK * 3 / 4)
+	int64_t more = r->reused_us - r->fresh_us;
+
+	if (more >= DELAYED_ACK_MIN && more <= DELAYED_ACK_MAX && !r->other_status)
 		say("reuse costs %.3f ms: the server seems to write a response in pieces without "
 		    "TCP_NODELAY, and waits for a delayed ACK between them",
-		    millis(r->reused_us - r->fresh_us));
-	else if (r->fresh_us <= r->reused_us)
+		    millis(more));
+	else if (more >= DELAYED_ACK_MIN)
+		say("reuse costs %.3f ms: the server takes longer for a request on a connection "
+		    "that is there",
+		    millis(more));
+	else if (more >= 0)
 		say("reuse saves nothing that can be measured here");
 	else if (r->tls_us > 0)
 		say("reuse saves %.3f ms of %.3f: the connection's set-up takes %.3f, TLS %.3f",
-		    millis(r->fresh_us - r->reused_us), millis(r->fresh_us),
-		    millis(r->connect_us), millis(r->tls_us));
+		    millis(-more), millis(r->fresh_us), millis(r->connect_us),
+		    millis(r->tls_us));
 	else
 		say("reuse saves %.3f ms of %.3f: the connection's set-up takes %.3f",
-		    millis(r->fresh_us - r->reused_us), millis(r->fresh_us),
-		    millis(r->connect_us));
+		    millis(-more), millis(r->fresh_us), millis(r->connect_us));
+}
+
+static void say_reuse(const struct http_report *r)
+{
+	int64_t ms = http_safe_ms(r);
+
+	if (r->idle_end == HTTP_RST)
+		say("the idle connection ended by RST: a request that is on its way then is "
+		    "lost, and so is what was not read");
+	if (ms >= 0)
+		say("a connection may be reused if it was idle for less than %.1f s", seconds(ms));
+	if (r->fresh_us >= 0 && r->reused_us >= 0)
+		say_cost(r);
+}
+
+/* It was not idle for long enough, and how long that would be. */
+static void say_unknown(const struct middlebox *box, const char *name,
+			const struct http_report *r)
+{
+	char word[64] = "", option[64] = "";
+
+	if (r->idle_end == HTTP_LOST) {
+		say("behind %s (%" PRId64 " s): not known, as the path ended the connection after "
+		    "%.1f s",
+		    name, box->idle, seconds(r->idle_ms));
+		return;
+	}
+	if (r->first.timeout >= 0)
+		snprintf(word, sizeof(word), "; the server says timeout=%" PRId64,
+			 r->first.timeout);
+	if (box->idle + 2 <= HTTP_SECONDS_MAX)
+		snprintf(option, sizeof(option), ": --idle-max %" PRId64, box->idle + 2);
+	say("behind %s (%" PRId64 " s): not known, the connection was idle for %.1f s only%s%s",
+	    name, box->idle, seconds(r->idle_ms), word, option);
 }
 
 /* It has connections of its own to the server, and closes them when they are idle. */
 static void say_proxy(const struct middlebox *box, const char *name, const struct http_report *r)
 {
-	int64_t ms = idle_ms(r), limit = box->idle * 1000;
+	int64_t said = r->first.timeout * 1000, limit = box->idle * 1000 + MARGIN;
 
 	if (!http_persistent(r))
 		say("behind %s: nothing to fear, as no connection stays", name);
-	else if (!http_server_ended(r) && r->idle_ms < limit + MARGIN && ms == r->idle_ms)
-		say("behind %s (%" PRId64 " s): not known, the connection was idle for %.1f s "
-		    "only: --idle-max %" PRId64,
-		    name, box->idle, seconds(r->idle_ms), box->idle + 2);
-	else if (ms >= limit + MARGIN)
-		say("behind %s (%" PRId64 " s): right; the server keeps a connection for longer "
-		    "(%.1f s), so it is not the one that closes",
-		    name, box->idle, seconds(ms));
-	else
+	else if (http_server_ended(r) && r->idle_ms < limit)
 		say("behind %s (%" PRId64 " s): some requests will end as 502s; the server "
 		    "closes after %.1f s, when one may be on its way: make the server's timeout "
 		    "longer than %" PRId64 " s, or the other's shorter than %.1f s",
-		    name, box->idle, seconds(ms), box->idle, seconds(http_safe_ms(r)));
+		    name, box->idle, seconds(r->idle_ms), box->idle, seconds(http_safe_ms(r)));
+	else if (r->idle_end == HTTP_LOST ||
+		 (r->idle_ms < limit && (said < 0 || r->idle_ms < said)))
+		say_unknown(box, name, r);
+	else if (said >= 0 && said < limit)
+		say("behind %s (%" PRId64 " s): some requests may end as 502s; the server says "
+		    "that it closes after %" PRId64 " s, though it kept the connection for %.1f s: "
+		    "make the server's timeout longer than %" PRId64 " s, or the other's shorter "
+		    "than %.1f s",
+		    name, box->idle, r->first.timeout, seconds(r->idle_ms), box->idle,
+		    seconds(http_safe_ms(r)));
+	else
+		say("behind %s (%" PRId64 " s): right; the server keeps a connection for longer "
+		    "(%.1f s), so it is not the one that closes",
+		    name, box->idle, seconds(r->idle_ms));
 }
 
 /* It forgets connections that are idle; TCP's keepalive is what keeps it from that. */
 static void say_path(const struct middlebox *box, const char *name, const struct http_report *r)
 {
 	const struct http_tcp *row = &r->row;
+	bool longer = r->idle_ms >= box->idle * 1000;
+	bool probed = r->row_there && row->keepalive;
 
-	if (!http_persistent(r) || (http_server_ended(r) && r->idle_ms < box->idle * 1000))
+	if (!http_persistent(r) || (http_server_ended(r) && !longer))
 		say("behind %s (%" PRId64 " s): right; the server ends idle connections before",
 		    name, box->idle);
-	else if (r->row_there && row->keepalive && row->time < box->idle)
+	else if (probed && survey_in_time(box->idle, row->time, row->intvl))
 		say("behind %s (%" PRId64 " s): right; TCP probes every %" PRId64 " s of silence "
 		    "keep the path open",
 		    name, box->idle, row->time);
+	else if (!longer)
+		say_unknown(box, name, r);
+	else if (probed && row->time < box->idle)
+		say("behind %s (%" PRId64 " s): idle connections may be lost; TCP probes after %"
+		    PRId64 " s of silence leave no room for a timer that is late and for a second "
+		    "probe: \"kactl advise --behind %s\" says what is in time",
+		    name, box->idle, row->time, name);
 	else
 		say("behind %s (%" PRId64 " s): idle connections are lost; %s: have the server's "
 		    "timeout shorter than %" PRId64 " s, or TCP's keepalive (kactl policy set "

@@ -12,6 +12,7 @@
 #include "parse.h"
 
 #define NAMES_MAX	512	/* all names with commas, for a message */
+#define IDLE_MAX	(10 * 366 * 24 * 3600)	/* seconds; nothing waits for ten years */
 
 static const struct middlebox boxes[] = {
 #include "middlebox.inc"
@@ -53,6 +54,7 @@ enum status middlebox_parse(const char *option, const char *word,
 			    struct middlebox *box)
 {
 	const struct middlebox *found = middlebox_find(word);
+	enum status st;
 
 	if (!found && !isdigit((unsigned char)*word))
 		return unknown(option, word);
@@ -61,5 +63,9 @@ enum status middlebox_parse(const char *option, const char *word,
 		return ST_DONE;
 	}
 	*box = (struct middlebox){ .layer = MIDDLEBOX_ANY };
-	return parse_count(option, word, &box->idle);
+	st = parse_count(option, word, &box->idle);
+	if (!st && box->idle > IDLE_MAX)
+		st = fail(ST_USAGE, "%s %s: out of range (1 to %d allowed)", option,
+			  word, IDLE_MAX);
+	return st;
 }
