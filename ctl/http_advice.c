@@ -161,7 +161,12 @@ static void say_max(const struct http_report *r)
 
 static void say_stay(const struct http_report *r)
 {
-	if (r->first.close)
+	if (r->first.close && !http_server_ended(r))
+		say("the server says Connection: close, and does not close: the connection was "
+		    "still open after %.1f s; a client that heeds the word pays for a new one with "
+		    "every request",
+		    seconds(r->idle_ms));
+	else if (r->first.close)
 		say("the server closes the connection after each response, and says so: every "
 		    "request pays for a new one");
 	else if (r->first.version < 11 && !r->first.stay)
@@ -170,7 +175,7 @@ static void say_stay(const struct http_report *r)
 	else
 		say("the server does not say that it closes, but after one response %s: a second "
 		    "request is lost",
-		    how(r->idle_end));
+		    how(r->idle_end == HTTP_OPEN ? r->requests_end : r->idle_end));
 }
 
 static void say_cost(const struct http_report *r)
@@ -328,7 +333,7 @@ void http_advise(const struct http_want *want, const struct http_report *r)
 		    "of its own to the server");
 	if (r->tunnelled)
 		say("a proxy passes the connection on: either side of it may have ended it");
-	if (r->first.status >= 300 && r->first.status < 400)
+	if (r->first.status >= 300 && r->first.status < 400 && r->first.status != 304)
 		say("the status is %d: --location follows redirects", r->first.status);
 	if (r->first.shown_cut)
 		say("Connection is too long to be shown: it is cut off, but all of it was read");
@@ -344,6 +349,8 @@ void http_advise(const struct http_want *want, const struct http_report *r)
 			say_max(r);
 		say_reuse(r);
 	}
+	if (!r->nr_requests && r->requests_error[0])
+		say("another connection failed: %s", r->requests_error);
 	if (r->idle_data)
 		say("the server sent something while the connection was idle: no client expects "
 		    "that");

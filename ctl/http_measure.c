@@ -27,6 +27,7 @@
 #define WAIT_MAX	1000	/* milliseconds between looks at TCP's row */
 #define WAIT_RESOLVER	50	/* where libcurl has nothing to poll */
 #define PROGRESS	250
+#define REQUEST_TIMEOUT	408
 /* Milliseconds: longer than that an answer had to wait for something. */
 #define SLOW		1000
 
@@ -292,6 +293,9 @@ static void others_end(struct check *k)
 	/* A second socket was refused it, as the server had closed the first. */
 	if (c->sealed && c->result == CURLE_COULDNT_CONNECT && c->end != HTTP_OPEN)
 		return;
+	if (c->sealed && c->result == CURLE_COULDNT_CONNECT)
+		snprintf(c->error, sizeof(c->error), "libcurl does not use the connection again, "
+			 "which is open: most likely the server sent more than it said");
 	if (c->result)
 		snprintf(r->requests_error, sizeof(r->requests_error), "%s", c->error);
 }
@@ -321,12 +325,28 @@ static void reused_done(struct check *k)
 	}
 }
 
+/*
+ * Request Timeout, to a request that is whole: it was sent when there was none,
+ * and came to be read as the response to the next one.
+ */
+static bool unasked(const struct check *k)
+{
+	return k->others.sealed && k->others.header.status == REQUEST_TIMEOUT &&
+	       k->r->first.status != REQUEST_TIMEOUT;
+}
+
 /* A request has ended: count it, and begin the next one. */
 static void others_next(struct check *k)
 {
 	struct http_report *r = k->r;
 	struct http_conn *c = &k->others;
 
+	if (!c->result && unasked(k)) {
+		c->result = CURLE_RECV_ERROR;
+		snprintf(c->error, sizeof(c->error), "the server sent status %d, which it does to "
+			 "a connection that it closes",
+			 REQUEST_TIMEOUT);
+	}
 	if (c->result) {
 		others_end(k);
 		return;
