@@ -225,7 +225,8 @@ void http_conn_free(struct http_conn *c)
 		curl.easy_cleanup(c->easy);
 	if (c->fd >= 0)
 		close(c->fd);
-	c->fd = -1;
+	/* It may be freed again. */
+	*c = (struct http_conn){ .fd = -1 };
 }
 
 /* Begin a request; one that cannot be is one that ended. */
