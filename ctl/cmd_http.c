@@ -255,6 +255,13 @@ static enum status parse_behind(struct args *a, struct http_want *want)
 	return st ? st : middlebox_parse("--behind", want->behind_word, &want->behind);
 }
 
+static enum status parse_proxy(struct args *a, struct http_want *want)
+{
+	enum status st = args_once(a, "--proxy", &want->proxy);
+
+	return st ? st : http_proxy_check(want->proxy);
+}
+
 static bool take(struct args *a, const char *name, const char *letter)
 {
 	return args_take(a, name) || args_take(a, letter);
@@ -301,7 +308,7 @@ static enum status parse_word(struct args *a, struct http_want *want, const char
 	if (take(a, "--header", "-H"))
 		return parse_header(a, want);
 	if (take(a, "--proxy", "-x"))
-		return args_once(a, "--proxy", &want->proxy);
+		return parse_proxy(a, want);
 	if (args_take(a, "--noproxy"))
 		return args_once(a, "--noproxy", &want->noproxy);
 	if (args_take(a, "--resolve"))

@@ -71,7 +71,7 @@ enum http_end {
  * @first: header of the first response
  * @redirected: the first response is that of another URL
  * @proxied: requests go to a proxy, which answers them
- * @tunnelled: a proxy passes on what is sent
+ * @tunnelled: a proxy passes on what is sent, by CONNECT or SOCKS
  * @idle_done: the idle connection ended, or was idle for as long as was asked
  * @idle_ms: for how long it was idle
  * @idle_end: how it ended
@@ -119,6 +119,7 @@ struct http_report {
 };
 
 enum status http_url_set(struct http_want *want, const char *url);
+enum status http_proxy_check(const char *word);
 enum status http_measure(struct http_want *want, struct http_report *r);
 
 bool http_persistent(const struct http_report *r);

@@ -126,7 +126,7 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
 	return c->too_long ? 0 : size * n;
 }
 
-/* Only a proxy is asked for a URL with a host in it. */
+/* Only a proxy is asked for a URL with a host in it; of SOCKS libcurl tells in words alone. */
 static int on_debug(CURL *easy, curl_infotype type, char *data, size_t size,
 		    void *arg)
 {
@@ -134,6 +134,9 @@ static int on_debug(CURL *easy, curl_infotype type, char *data, size_t size,
 	const char *word;
 
 	(void)easy;
+	if (type == CURLINFO_TEXT && size > strlen("SOCKS") &&
+	    !strncmp(data, "SOCKS", strlen("SOCKS")))
+		c->socks = true;
 	if (type != CURLINFO_HEADER_OUT)
 		return 0;
 	word = memchr(data, ' ', size);

@@ -26,6 +26,7 @@
  * @bytes: of its response, so far
  * @too_long: those were too many
  * @absolute: its request line had a URL in it: it went to a proxy
+ * @socks: it goes through a proxy that knows nothing of HTTP
  * @error: what went wrong
  */
 struct http_conn {
@@ -43,6 +44,7 @@ struct http_conn {
 	int64_t bytes;
 	bool too_long;
 	bool absolute;
+	bool socks;
 	char error[CURL_ERROR_SIZE];
 };
 

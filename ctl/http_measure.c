@@ -177,6 +177,8 @@ static enum status first_request(struct check *k)
 	}
 	if (!c->result)
 		return ST_DONE;
+	if (c->result == CURLE_SETOPT_OPTION_SYNTAX)
+		return fail(ST_USAGE, "--resolve: %s", c->error);
 	return fail(ST_REFUSED, "%s: %s%s", k->want->shown, c->error,
 		    c->result == CURLE_PEER_FAILED_VERIFICATION ?
 		    " (--cacert names a file of certificates to trust, --insecure takes any)" : "");
@@ -228,7 +230,7 @@ static enum status idle_begin(struct check *k)
 	if (st)
 		return st;
 	curl.easy_getinfo(c->easy, CURLINFO_HTTP_CONNECTCODE, &connect);
-	r->tunnelled = connect != 0;
+	r->tunnelled = connect || c->socks;
 	r->proxied = c->absolute && !connect;
 	r->first = c->header;
 	if (c->fd < 0)

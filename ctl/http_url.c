@@ -39,6 +39,29 @@ static char *text_of(CURLU *u, bool clean)
 }
 
 /**
+ * http_proxy_check - refuse what libcurl would take for a proxy that is out of reach
+ * @word: what was given as one; if it is empty there is to be none
+ */
+enum status http_proxy_check(const char *word)
+{
+	static const char *const schemes[] = {
+		"http", "https", "socks4", "socks4a", "socks5", "socks5h", "socks",
+	};
+	CURLU *u = curl.url();
+	bool known = !*word;
+	size_t i;
+
+	if (!u)
+		return fail(ST_REFUSED, "%s", strerror(ENOMEM));
+	if (!known && !curl.url_set(u, CURLUPART_URL, word,
+				    CURLU_GUESS_SCHEME | CURLU_NON_SUPPORT_SCHEME))
+		for (i = 0; i < ARRAY_SIZE(schemes) && !known; i++)
+			known = scheme_is(u, schemes[i]);
+	curl.url_cleanup(u);
+	return known ? ST_DONE : fail(ST_USAGE, "--proxy \"%s\": not a proxy's URL", word);
+}
+
+/**
  * http_url_set - check this URL
  * @want: that wants it
  * @word: the URL; its scheme may be left out, as curl has it
