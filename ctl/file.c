@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,8 +68,8 @@ static void sync_folder(const char *path)
 }
 
 /* Beside it, and then in its place: whoever reads it finds one or the other. */
-static enum status replace(const char *path, const struct stat *was,
-			   const char *text, size_t len)
+static enum status write_beside(const char *path, const struct stat *was,
+				const char *text, size_t len)
 {
 	char beside[PATH_MAX + 8];
 	enum status st = ST_DONE;
@@ -88,6 +89,23 @@ static enum status replace(const char *path, const struct stat *was,
 		unlink(beside);
 	else
 		sync_folder(path);
+	return st;
+}
+
+/* Ctrl-C has to wait: else it would leave what is beside it. */
+static enum status replace(const char *path, const struct stat *was,
+			   const char *text, size_t len)
+{
+	sigset_t signals, mask;
+	enum status st;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGHUP);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	sigprocmask(SIG_BLOCK, &signals, &mask);
+	st = write_beside(path, was, text, len);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
 	return st;
 }
 

@@ -319,6 +319,25 @@ test_closed_and_full_output() {
 	is "status on a closed output" 1 $?
 }
 
+test_a_signal_leaves_no_part_of_a_file() {
+	local ns dir
+
+	command -v strace >/dev/null || skip "no strace here"
+	new_netns ns
+	dir=$(mktemp -d)
+	for sig in HUP INT TERM; do
+		# The shell would say that it was killed.
+		{
+			strace -o /dev/null -e "inject=fsync:signal=SIG$sig:when=1" \
+				"$KACTL" -n "$ns" save "$dir/file"
+		} 2>/dev/null
+		[ $? -gt 128 ] || fail "not killed by SIG$sig"
+		is "after SIG$sig" file "$(ls "$dir")"
+		"$KACTL" -n "$ns" save | cmp -s - "$dir/file" || fail "not the whole file"
+	done
+	rm -r "$dir"
+}
+
 test_help_teaches() {
 	local object
 
