@@ -36,7 +36,7 @@ static enum status metrics_file(const char *path)
 	st = metrics_make(METRICS_TEXT, &text, &len);
 	if (text && !strcmp(path, "-"))
 		out_bytes(text, len);
-	else if (text)
+	else if (text && !st)
 		written = file_replace(path, text, len);
 	free(text);
 	return written ? written : st;

@@ -196,6 +196,28 @@ def test_textfile():
             ka.run("umount", folder)
 
 
+def test_textfile_of_all():
+    """One that lacks a namespace would look like a restart, and replaces none."""
+    broken = "/run/netns/ka-broken"
+    with used() as (c, _s), tempfile.TemporaryDirectory() as folder:
+        path = folder + "/kactl.prom"
+        ka.run(ka.KACTL, "-a", "metrics", "--textfile", path)
+        with open(path, encoding="utf-8") as f:
+            text = f.read()
+        assert f'netns="{c.name}"' in text, text
+        try:
+            with open(broken, "wb"):
+                pass
+            p = subprocess.run([ka.KACTL, "-a", "metrics", "--textfile", path], text=True,
+                               capture_output=True, check=False)
+        finally:
+            os.unlink(broken)
+        assert p.returncode == 1 and "ka-broken" in p.stderr, p
+        with open(path, encoding="utf-8") as f:
+            assert f.read() == text
+        assert os.listdir(folder) == ["kactl.prom"]
+
+
 def refused(status, says, *args, options=()):
     p = subprocess.run([ka.KACTL, *options, "metrics", *args], text=True,
                        capture_output=True, check=False, timeout=20)
