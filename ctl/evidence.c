@@ -60,11 +60,6 @@ static uint64_t stat_of(const struct evidence *e, int attr)
 
 #define STAT(name)	stat_of(e, TCP_KEEPALIVE_A_STATS_##name)
 
-static int64_t detection(const int64_t *v)
-{
-	return v[POLICY_TIME] + v[POLICY_INTVL] * v[POLICY_PROBES];
-}
-
 /* The bucket that the value in the middle is in. */
 static const struct bucket *median(const struct buckets *b)
 {
@@ -84,7 +79,7 @@ static void say_detection(const struct evidence *e)
 	const struct buckets *b = &e->stats.hist[HIST_DETECT];
 	const struct bucket *half = median(b);
 	const int64_t *v = e->policy;
-	int64_t s = detection(v);
+	int64_t s = policy_detection(v);
 
 	say("detect", "a peer that is gone is noticed after %" PRId64
 	    " s = %" PRId64 ":%02d:%02d", s, s / 3600, (int)(s / 60 % 60),
@@ -153,7 +148,7 @@ static void say_dangers(const struct evidence *e)
 
 	if (v[POLICY_TIME] < TIME_HASTY) {
 		say("too-short", "under %d s every idle connection costs traffic, and a hiccup of %"
-		    PRId64 " s closes it", TIME_HASTY, detection(v));
+		    PRId64 " s closes it", TIME_HASTY, policy_detection(v));
 		rests_on("the policy: time %" PRId64, v[POLICY_TIME]);
 	}
 	if (e->silent && 2 * e->silent > v[POLICY_PROBES]) {

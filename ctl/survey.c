@@ -19,9 +19,10 @@
 /* Is a second probe, should the first be lost, under way before the limit? */
 bool survey_in_time(int64_t limit, int64_t time, int64_t intvl)
 {
-	int64_t second = time + intvl;
+	int64_t second;
 
-	return second + second / SLACK < limit;
+	return !__builtin_add_overflow(time, intvl, &second) &&
+	       !__builtin_add_overflow(second, second / SLACK, &second) && second < limit;
 }
 
 /* Count a connection in, by its message. */

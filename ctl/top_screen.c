@@ -109,7 +109,6 @@ static void head_draw(const struct top *t)
 {
 	const char *name = netns_name(t->now.ino);
 	const int64_t *v = t->policy;
-	int64_t s = v[POLICY_TIME] + v[POLICY_INTVL] * v[POLICY_PROBES];
 	char clock[16] = "", ino[16];
 	time_t now = time(NULL);
 	struct tm tm;
@@ -122,7 +121,7 @@ static void head_draw(const struct top *t)
 	put(1, 0, PLAIN, "policy: time %" PRId64 " intvl %" PRId64 " probes %" PRId64
 	    " enforce %s; dead peers are found in %" PRId64 " s",
 	    v[POLICY_TIME], v[POLICY_INTVL], v[POLICY_PROBES],
-	    v[POLICY_ENFORCE] ? "on" : "off", s);
+	    v[POLICY_ENFORCE] ? "on" : "off", policy_detection(v));
 }
 
 static double rate(const struct top *t, int attr)
