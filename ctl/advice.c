@@ -8,30 +8,39 @@
 
 #include "advice.h"
 #include "kactl.h"
+#include "middlebox.h"
 #include "policy.h"
 #include "rule.h"
 
-/* Seconds that a flow may be idle before it is forgotten: the shortest of the usual. */
-#define IDLE_LIMIT	240
-#define IDLE_LIMIT_OF	"Azure's load balancers"
+/* The one that forgets a flow soonest. */
+static const struct middlebox *soonest(void)
+{
+	const struct middlebox *box = NULL, *found = NULL;
+
+	while ((box = middlebox_next(box)))
+		if (box->layer == MIDDLEBOX_TCP && (!found || box->idle < found->idle))
+			found = box;
+	return found;
+}
 
 /* The user set time, or something else of what detection is made of; @v is in effect. */
 static void advise_values(bool time_set, const int64_t *v)
 {
 	int64_t time = v[POLICY_TIME], total = policy_detection(v);
+	const struct middlebox *box = soonest();
 
 	if (time_set && time < TIME_HASTY)
 		warn("warning: time %" PRId64 ": under %d s every idle connection costs "
 		     "traffic, and a hiccup of %" PRId64 " s closes it",
 		     time, TIME_HASTY, total);
-	if (time_set && time >= IDLE_LIMIT)
-		warn("warning: time %" PRId64 ": " IDLE_LIMIT_OF " forget a flow that is "
-		     "idle for %d s, most others after 350 s or more",
-		     time, IDLE_LIMIT);
-	else if (time < IDLE_LIMIT && total >= IDLE_LIMIT)
+	if (time_set && time >= box->idle)
+		warn("warning: time %" PRId64 ": %s forgets a flow that is idle for %" PRId64
+		     " s; \"kactl http behind\" shows others",
+		     time, box->what, box->idle);
+	else if (time < box->idle && total >= box->idle)
 		warn("warning: a dead peer is noticed after %" PRId64 " s (time + intvl * "
-		     "probes): " IDLE_LIMIT_OF " forget a flow in %d s",
-		     total, IDLE_LIMIT);
+		     "probes): %s forgets a flow in %" PRId64 " s",
+		     total, box->what, box->idle);
 }
 
 static void advise_user_timeout(int64_t ms, const int64_t *v)

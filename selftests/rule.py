@@ -607,7 +607,7 @@ def test_warnings():
                 ("policy set intvl 500", "1560 s Azure 240"),
                 ("policy set time 30 intvl 10", ""),
                 ("policy set time 5", "time 5: 10 s 35 s"),
-                ("policy set time 240", "time 240: Azure 240 s"),
+                ("policy set time 240", "time 240: Azure Load Balancer 240 s http behind"),
                 ("policy set time 60 probes 30", "360 s Azure 240"),
                 ("policy set probes 30", "360 s Azure 240"),
                 ("policy set probes 3", ""),
