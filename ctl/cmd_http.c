@@ -41,7 +41,7 @@ static const char *end_name(enum http_end end)
 	}
 }
 
-static const char *version_name(int version)
+const char *http_version_name(int version)
 {
 	switch (version) {
 	case 10:
@@ -186,7 +186,7 @@ static void report_out(const struct http_want *want, const struct http_report *r
 {
 	out_object();
 	out_str("url", want->shown);
-	out_name("http_version", version_name(r->first.version));
+	out_name("http_version", http_version_name(r->first.version));
 	out_switch("persistent", http_persistent(r));
 	said_out(&r->first);
 	measured_out(r);

@@ -88,6 +88,7 @@ enum http_end {
  * @tls_us: and TLS
  * @reused_us: time of a request on a connection that was there, or -1
  * @on_tcp: the connection is one of TCP
+ * @ends: of the idle one, addresses and ports
  * @loaded: the module is
  * @row_there: @row was read
  * @row: the idle connection as the module has it, as it was last seen
@@ -113,6 +114,7 @@ struct http_report {
 	int64_t tls_us;
 	int64_t reused_us;
 	bool on_tcp;
+	char ends[HTTP_ENDS_MAX];
 	bool loaded;
 	bool row_there;
 	struct http_tcp row;
@@ -122,6 +124,7 @@ enum status http_url_set(struct http_want *want, const char *url);
 enum status http_proxy_check(const char *word);
 enum status http_measure(struct http_want *want, struct http_report *r);
 
+const char *http_version_name(int version);
 bool http_persistent(const struct http_report *r);
 bool http_server_ended(const struct http_report *r);
 int64_t http_safe_ms(const struct http_report *r);

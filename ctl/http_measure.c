@@ -236,6 +236,7 @@ static enum status idle_begin(struct check *k)
 	if (c->fd < 0)
 		return fail(ST_REFUSED, "%s: no socket: %s", k->want->shown, strerror(errno));
 	r->on_tcp = http_socket_is_tcp(c->fd);
+	http_tcp_ends(c->fd, r->ends, sizeof(r->ends));
 	k->idle_began = http_now_ms();
 	row_look(k, k->idle_began);
 	return ST_DONE;

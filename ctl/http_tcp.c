@@ -81,20 +81,38 @@ static bool ask(const struct filter *filter, struct http_tcp *row)
 	return read.found;
 }
 
-/* The module is loaded. False if it does not show the socket, or no more. */
-bool http_tcp_read(int fd, struct http_tcp *row)
+static bool ends_of(int fd, struct end *local, struct end *remote)
 {
 	struct sockaddr_storage here, there;
 	socklen_t n = sizeof(here), m = sizeof(there);
+
+	return !getsockname(fd, (struct sockaddr *)&here, &n) &&
+	       !getpeername(fd, (struct sockaddr *)&there, &m) &&
+	       end_of(&here, local) && end_of(&there, remote);
+}
+
+/* Between which two a socket is, in words. */
+void http_tcp_ends(int fd, char *text, size_t size)
+{
+	struct end local, remote;
+
+	if (ends_of(fd, &local, &remote))
+		snprintf(text, size, "%s port %s and %s port %s", local.addr, local.port,
+			 remote.addr, remote.port);
+	else
+		snprintf(text, size, "(gone)");
+}
+
+/* The module is loaded. False if it does not show the socket, or no more. */
+bool http_tcp_read(int fd, struct http_tcp *row)
+{
 	struct filter filter = { 0 };
 	struct end local, remote;
 	char *words[] = { "local", local.addr, "lport", local.port,
 			  "remote", remote.addr, "rport", remote.port, NULL };
 	struct args a = { words };
 
-	if (getsockname(fd, (struct sockaddr *)&here, &n) ||
-	    getpeername(fd, (struct sockaddr *)&there, &m) ||
-	    !end_of(&here, &local) || !end_of(&there, &remote))
+	if (!ends_of(fd, &local, &remote))
 		return false;
 	while (*a.word)
 		if (filter_parse(&filter, &a))

@@ -3,6 +3,7 @@
 #define HTTP_TCP_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /**
@@ -27,6 +28,9 @@ struct http_tcp {
 	uint64_t lost;
 };
 
+#define HTTP_ENDS_MAX	128
+
+void http_tcp_ends(int fd, char *text, size_t size);
 bool http_tcp_read(int fd, struct http_tcp *row);
 
 #endif /* HTTP_TCP_H */

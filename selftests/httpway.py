@@ -130,7 +130,11 @@ def test_layers():
         assert want.items() <= tcp.items(), got
         advised(got, "TCP probes", "did not keep the server from ending")
         out, _ = kactl(ns, "http", "check", url, "--layers", "--requests", "3", "--behind", "nlb")
-        for line in ("^layer  *7.*  4,", "^purpose ", "^controlled by .*policy$",
+        for line in (r"^layer  *7,.*HTTP/1\.1  *4,.* 127\.0\.0\.1 port \d+ and 127\.0\.0\.1 port 8001$",
+                     "^purpose ", r"^  *\(3 on one here\)  .*\([3-6] times here\)$",
+                     r"^  *answers \([3-6] of [3-6] here\)",
+                     "^controlled by  the server, timeout=5, and.*policy: time 1, intvl 1, probes 3$",
+                     r"^is ended by .*here a FIN\)  *3 unanswered probes in a row \(not here\)$",
                      r"^seen here  *idle for 5\.\d s, nothing sent  *[3-6] probes sent, "
                      r"[3-6] answered, 0 lost$",
                      "^idle limit .*after 1 s"):
