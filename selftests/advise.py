@@ -90,7 +90,7 @@ def test_behind_seconds():
 
 def test_refusals():
     for args, word in ((["--behind", "nonsuch"], "nonsuch"), (["--behind"], "--behind"),
-                       (["--behind", "0"], "0"), (["--bogus"], "--bogus"),
+                       (["--behind", "0"], "0"), (["--behind", "316224001"], "316224001"), (["--bogus"], "--bogus"),
                        (["--behind", "nlb", "--behind", "nlb"], "--behind")):
         p = subprocess.run([ka.KACTL, "-j", "advise", *args], text=True,
                            capture_output=True, check=False)

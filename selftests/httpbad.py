@@ -6,6 +6,7 @@ an error, in time and in little memory; and what it reads of the header."""
 import contextlib
 import json
 import resource
+import signal
 import socket
 import struct
 import subprocess
@@ -16,6 +17,7 @@ import urllib.parse
 import ka
 
 PORT = 8080
+ONCE = 8081	# whoever listens there does so for one connection
 OK = "HTTP/1.1 200 OK\r\n%sContent-Length: 2\r\n\r\nok"
 MEMORY = 64 << 10	# KiB, of which libcurl and its libraries take most
 
@@ -29,8 +31,11 @@ class Server(threading.Thread):
 
     def __init__(self, ns):
         super().__init__(daemon=True)
+        self.first = True
         with ns.inside():
             self.listener = socket.create_server(("127.0.0.1", PORT), backlog=64)
+            self.once = socket.create_server(("127.0.0.1", ONCE))
+        threading.Thread(target=self.serve_once, daemon=True).start()
         self.start()
 
     def run(self):
@@ -38,6 +43,11 @@ class Server(threading.Thread):
             while True:
                 sock = self.listener.accept()[0]
                 threading.Thread(target=self.serve, args=(sock,), daemon=True).start()
+
+    def serve_once(self):
+        sock = self.once.accept()[0]
+        self.once.close()
+        self.serve(sock)
 
     def serve(self, sock):
         with sock, contextlib.suppress(OSError):
@@ -79,6 +89,24 @@ class Server(threading.Thread):
     def do_header(self, sock, lines):
         """With these lines in the header, n a byte of its own."""
         self.answer(sock, *(line for line in lines.split("\n") if line))
+
+    def do_only(self, sock, others):
+        """The first connection, and what becomes of the others."""
+        if self.first:
+            self.first = False
+            self.answer(sock, idle=3)
+        elif others == "never":
+            time.sleep(60)
+        elif others == "reset":
+            self.reset(sock)
+
+    def do_later(self, sock, word):
+        """All but the first response after so many ms, with that status."""
+        ms, _, status = word.partition(" ")
+        sock.sendall(response())
+        while self.request(sock, 2):
+            time.sleep(int(ms) / 1000)
+            sock.sendall(response().replace(b"200", (status or "200").encode()))
 
     def do_lies(self, sock, _):
         self.answer(sock, "Keep-Alive: timeout=60", idle=2)
@@ -151,6 +179,29 @@ class Server(threading.Thread):
             sock.sendall(b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n")
             time.sleep(2)
 
+    def do_unasked(self, sock, _):
+        """What it says to an idle connection comes to be read after a request."""
+        if self.answer(sock, n=3, idle=2) and self.request(sock, 2):
+            sock.sendall(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n"
+                         b"Connection: close\r\n\r\n")
+
+    def do_more(self, sock, _):
+        """More than Content-Length says."""
+        sock.sendall(response() + b" and more")
+        self.request(sock, 3)
+
+    def do_trailer(self, sock, _):
+        while True:
+            sock.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: Connection\r\n"
+                         b"Keep-Alive: timeout=3\r\n\r\n2\r\nok\r\n0\r\n"
+                         b"Connection: close\r\nKeep-Alive: timeout=1, max=1\r\n\r\n")
+            if not self.request(sock, 3):
+                return
+
+    def do_unmodified(self, sock, _):
+        sock.sendall(b"HTTP/1.1 304 Not Modified\r\n\r\n")
+        self.request(sock, 2)
+
     def do_loop(self, sock, _):
         while True:
             sock.sendall(b"HTTP/1.1 302 Found\r\nLocation: /loop\r\nContent-Length: 0\r\n\r\n")
@@ -175,11 +226,11 @@ class Server(threading.Thread):
                 sock.sendall(b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n")
 
 
-def run(ns, path, *args, status=0, within=60):
+def run(ns, path, *args, status=0, within=60, port=PORT):
     """What kactl reports or, if it is to fail, what it says."""
     began = time.monotonic()
     p = subprocess.run([ka.KACTL, "-n", ns.name, "-j", "http", "check",
-                        f"http://127.0.0.1:{PORT}/{path}", *args],
+                        f"http://127.0.0.1:{port}/{path}", *args],
                        text=True, capture_output=True, check=False)
     took = time.monotonic() - began
     assert p.returncode == status, f"{path}: {p.returncode}: {p.stdout}{p.stderr}"
@@ -194,6 +245,10 @@ def run(ns, path, *args, status=0, within=60):
 
 def advised(got, *words):
     assert any(all(w in line for w in words) for line in got["advice"]), f"{words}: {got['advice']}"
+
+
+def unsaid(got, word):
+    assert not any(word in line for line in got["advice"]), f"{word}: {got['advice']}"
 
 
 HEADERS = (
@@ -219,10 +274,16 @@ HEADERS = (
     ("Keep-Alive: 300", None, {}, True),
     ("Keep-Alive:", None, {}, True),
     ("Keep-Alive: timeout=7,\n max=3", None, {"timeout": 7, "max": 3}, True),
+    ("Keep-Alive: timeout=\n 7", None, {"timeout": 7}, True),
+    ('Keep-Alive: x="a\n , timeout=9", timeout=7', None, {"timeout": 7}, True),
+    (r'Keep-Alive: x="\", timeout=9", timeout=7', None, {"timeout": 7}, True),
+    ('Keep-Alive: x="a\nKeep-Alive: timeout=7', None, {"timeout": 7}, True),
+    ("Connection: keep-alive,\n close", "keep-alive, close", {}, False),
     ("Keep-Alive: timeout=2147483647", None, {"timeout": 2147483647}, True),
 )
 SILLY = ("timeout=-5", "timeout=5s", "timeout=", "timeout=99999999999999999999", "max=1e3",
-         "timeout=0x10", 'timeout="', "max=2147483648", "timeout=5; max=3")
+         "timeout=0x10", 'timeout="', "max=2147483648", "timeout=5; max=3",
+         "timeout=" + "0" * 300)
 
 
 def test_header():
@@ -236,11 +297,25 @@ def test_header():
         for word in SILLY:
             got = run(ns, "header?" + urllib.parse.quote("Keep-Alive: " + word), *few)
             assert got["keep_alive"] == {}, (word, got)
-            advised(got, f"Keep-Alive: {word}: not a number")
-        got = run(ns, "header?" + urllib.parse.quote("Keep-Alive: timeout=5, " + "x" * 5000), *few)
-        assert got["persistent"], got
+            advised(got, f"Keep-Alive: {word[:47]}: not a number")
+        long = "x" * 5000
+        for lines in (f"Keep-Alive: timeout=5, {long}, max=3", f"Keep-Alive: {long}, max=3, timeout=5",
+                      f"Keep-Alive: {long}\nKeep-Alive: timeout=5\nKeep-Alive: max=3",
+                      f"Keep-Alive: {' ' * 5000}timeout=5,{' ' * 5000}max=3",
+                      f'Keep-Alive: x="{long}, timeout=1", timeout=5, max=3'):
+            got = run(ns, "header?" + urllib.parse.quote(lines), *few)
+            assert got["persistent"] and got["keep_alive"] == {"timeout": 5, "max": 3}, got
+            unsaid(got, "be shown")
+        got = run(ns, "header?" + urllib.parse.quote(f"Connection: a, {long}, close"), *few)
+        assert got["connection_header"] == ("a, " + long)[:255] and not got["persistent"], got
+        advised(got, "Connection is too long to be shown")
+        got = run(ns, "header?" + urllib.parse.quote("Connection: " + "\N{BULLET}" * 1000), *few)
+        assert got["connection_header"].startswith("\N{BULLET}" * 85) and got["persistent"], got
         got = run(ns, "header?" + urllib.parse.quote("Connection: keep-alive, close"), *few)
         advised(got, "close counts")
+        got = run(ns, "trailer", "--requests", "2", within=8)
+        assert got["connection_header"] is None and got["keep_alive"] == {"timeout": 3}, got
+        assert got["persistent"] and got["measured"]["max_requests"] == 2, got
 
 
 def about(got, seconds):
@@ -258,6 +333,15 @@ def test_lies():
         about(got, 6)
         assert got["safe_reuse_ms"] == 500, got
         advised(got, "timeout=1 is said, but", "longer")
+        advised(got, "behind a proxy (3 s): some requests may", "says that it closes after 1 s",
+                "kept the connection for 6.")
+        got = run(ns, "modest", "--requests", "3", "--behind", "10", within=12)
+        advised(got, "behind a proxy (10 s): some requests will", "closes after 6.",
+                "shorter than 0.5 s")
+        got = run(ns, "modest", "--requests", "3", "--behind", "3", "--idle-max", "5", within=12)
+        advised(got, "behind a proxy (3 s)", "says that it closes after 1 s", "for 5.")
+        got = run(ns, "modest", "--requests", "3", "--behind", "316224000", "--idle-max", "1")
+        unsaid(got, "--idle-max")
         got = run(ns, "maxlies", "--requests", "20", within=8)
         assert got["measured"]["max_requests"] == 20 and got["keep_alive"] == {"max": 5}, got
         advised(got, "at least 20 requests", "more than the server says")
@@ -265,6 +349,13 @@ def test_lies():
         assert not got["persistent"] and got["measured"]["closed_by"] == "server-fin", got
         assert got["measured"]["max_requests"] == 1 and got["safe_reuse_ms"] is None, got
         advised(got, "does not say that it closes")
+        got = run(ns, "header?" + urllib.parse.quote("Connection: close"), "--idle-max", "2", within=8)
+        assert not got["persistent"] and got["measured"]["closed_by"] is None, got
+        advised(got, "says Connection: close, and does not close", "after 2.")
+        unsaid(got, "and says so")
+        got = run(ns, "unmodified", "--idle-max", "1", within=8)
+        unsaid(got, "--location")
+        advised(got, "after one response the server closed it")
 
 
 def test_ends():
@@ -296,6 +387,57 @@ def test_ends():
         assert not got["persistent"] and got["measured"]["max_requests"] == 1, got
         got = run(ns, "toomany", "--requests", "9", within=8)
         advised(got, "from request 4", "429 instead of 200")
+        got = run(ns, "unasked", "--idle-max", "1", within=8)
+        assert got["measured"]["max_requests"] == 3 and not got["measured"]["requests_capped"], got
+        advised(got, "request 4 on one connection failed", "408")
+        unsaid(got, "instead of 200")
+        got = run(ns, "more", within=8)
+        assert got["measured"]["max_requests"] == 1 and not got["measured"]["requests_capped"], got
+        advised(got, "request 2 on one connection failed", "sent more than it said")
+
+
+def test_one_only():
+    """One connection is served, and it is said what became of the others."""
+    for others, word in (("close", "closed without an answer"), ("reset", "reset"),
+                         ("never", "no line of an answer within 5 s")):
+        with ka.Netns() as ns:
+            Server(ns)
+            got = run(ns, f"only?{others}", "--max-time", "5", within=16)
+            about(got, 3)
+            assert got["measured"]["max_requests"] is None and got["fresh_ms"] is None, got
+            advised(got, "another connection failed", word)
+    with ka.Netns() as ns:
+        Server(ns)
+        got = run(ns, "only", within=8, port=ONCE)
+        about(got, 3)
+        advised(got, "another connection failed", str(ONCE))
+
+
+def test_costs():
+    """What a delayed ACK takes, and what something else must."""
+    with ka.Netns() as ns:
+        Server(ns)
+        for word, delayed in (("60", True), ("500", False), ("60 429", False)):
+            got = run(ns, "later?" + urllib.parse.quote(word), "--requests", "5", "--idle-max", "3")
+            advised(got, "reuse costs", "delayed ACK" if delayed else "takes longer")
+            if not delayed:
+                unsaid(got, "delayed ACK")
+
+
+def test_interrupted():
+    """Ctrl-C while nothing has been heard yet."""
+    with ka.Netns() as ns:
+        Server(ns)
+        with subprocess.Popen([ka.KACTL, "-n", ns.name, "-j", "http", "check",
+                               f"http://127.0.0.1:{PORT}/never"], text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE) as p:
+            ka.poll("a connection", 20, lambda: ns.exec(
+                "ss", "-Htn", "state", "established", f"dport = :{PORT}"))
+            began = time.monotonic()
+            p.send_signal(signal.SIGINT)
+            out, err = p.communicate(timeout=20)
+        assert time.monotonic() - began < 5
+        assert p.returncode == -signal.SIGINT and json.loads(out) == [] and not err, (p, out, err)
 
 
 def test_errors():
@@ -327,4 +469,5 @@ def test_memory():
     assert 0 < most < MEMORY, f"{most} KiB"
 
 
-ka.main([test_header, test_lies, test_ends, test_errors, test_memory])
+ka.main([test_header, test_lies, test_ends, test_one_only, test_costs, test_interrupted,
+         test_errors, test_memory])

@@ -36,6 +36,7 @@ http {
     }
     server { listen 127.0.0.1:8003; keepalive_timeout 0; location / { return 200; } }
     server { listen 127.0.0.1:8004; keepalive_timeout 20s 60s; location / { return 200; } }
+    server { listen 127.0.0.1:8005; keepalive_timeout 1h; location / { return 200; } }
 }
 """
 APACHE = """
@@ -170,6 +171,10 @@ def check(ns, url, *args, env=None):
 def advised(got, *words):
     """There is an advice that has all these words."""
     assert any(all(w in line for w in words) for line in got["advice"]), f"{words}: {got['advice']}"
+
+
+def unsaid(got, word):
+    assert not any(word in line for line in got["advice"]), f"{word}: {got['advice']}"
 
 
 def about(ms, seconds, late=0.5):

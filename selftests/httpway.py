@@ -15,7 +15,7 @@ import threading
 import time
 
 import ka
-from httpd import IDLE, MAX, about, advised, check, kactl, serve
+from httpd import IDLE, MAX, about, advised, check, kactl, serve, unsaid
 
 
 def test_tls():
@@ -65,10 +65,10 @@ def test_addresses():
 class Tunnel(threading.Thread):
     """A proxy that knows CONNECT alone."""
 
-    def __init__(self, ns):
+    def __init__(self, ns, port):
         super().__init__(daemon=True)
         with ns.inside():
-            self.listener = socket.create_server(("127.0.0.1", 8099))
+            self.listener = socket.create_server(("127.0.0.1", port))
             self.socks = [socket.socket() for _ in range(64)]
 
     def run(self):
@@ -77,14 +77,19 @@ class Tunnel(threading.Thread):
                 sock = self.listener.accept()[0]
                 threading.Thread(target=self.serve, args=(sock,), daemon=True).start()
 
-    def serve(self, a):
-        b = self.socks.pop()
+    def greet(self, a):
+        """Where to, and what to say once there."""
         head = b""
         while b"\r\n\r\n" not in head:
             head += a.recv(1000)
         host, port = head.split()[1].decode().split(":")
-        b.connect((host, int(port)))
-        a.sendall(b"HTTP/1.1 200 go on\r\n\r\n")
+        return (host, int(port)), b"HTTP/1.1 200 go on\r\n\r\n"
+
+    def serve(self, a):
+        b = self.socks.pop()
+        where, said = self.greet(a)
+        b.connect(where)
+        a.sendall(said)
         threading.Thread(target=self.copy, args=(b, a), daemon=True).start()
         self.copy(a, b)
 
@@ -94,6 +99,16 @@ class Tunnel(threading.Thread):
             while data := a.recv(65536):
                 b.sendall(data)
             b.shutdown(socket.SHUT_WR)
+
+
+class Socks(Tunnel):
+    """A proxy that speaks SOCKS 4."""
+
+    def greet(self, a):
+        head = b""
+        while len(head) < 9 or head[-1]:
+            head += a.recv(1000)
+        return (socket.inet_ntoa(head[4:8]), int.from_bytes(head[2:4], "big")), b"\0\x5a" + bytes(6)
 
 
 def test_proxies():
@@ -109,9 +124,28 @@ def test_proxies():
         assert not any("proxy" in line for line in got["advice"]), got
         got = check(ns, "http://127.0.0.1:8002/", "--noproxy", "*", *few, env={"http_proxy": proxy})
         assert not any("proxy" in line for line in got["advice"]), got
-        Tunnel(ns).start()
+        Tunnel(ns, 8099).start()
         got = check(ns, "https://127.0.0.1:8441/", "-k", "-x", "http://127.0.0.1:8099")
         advised(got, "a proxy passes the connection on")
+        assert about(got["measured"]["idle_timeout_ms"], IDLE), got
+        assert got["measured"]["max_requests"] == MAX, got
+        Socks(ns, 8098).start()
+        got = check(ns, "http://127.0.0.1:8002/", "-x", "socks4://127.0.0.1:8098")
+        advised(got, "a proxy passes the connection on")
+        assert about(got["measured"]["idle_timeout_ms"], 2), got
+        assert got["measured"]["max_requests"] == 7, got
+
+
+def test_https_proxy():
+    """Whose certificate is one of those that the machine trusts."""
+    bundle = "/etc/ssl/certs/ca-certificates.crt"
+    if not os.path.exists(bundle):
+        raise ka.Skip(f"no {bundle} here")
+    with serve("nginx") as (ns, _, where):
+        trusted = f"mount --bind {where}/cert {bundle} && exec \"$@\""
+        got, = json.loads(ns.exec("unshare", "--mount", "sh", "-c", trusted, "sh", ka.KACTL, "-j", "http",
+                                  "check", "http://nowhere.invalid/", "-x", "https://127.0.0.1:8441"))
+        advised(got, "the proxy's keep-alive")
         assert about(got["measured"]["idle_timeout_ms"], IDLE), got
         assert got["measured"]["max_requests"] == MAX, got
 
@@ -144,12 +178,33 @@ def test_layers():
         assert got["tcp"]["keepalive"] is False and got["tcp"]["sent"] == 0, got
 
 
+def test_behind():
+    """TCP probes in time keep a path open; when it is lost is not always known."""
+    with serve("nginx") as (ns, _, _):
+        url, azure = "http://127.0.0.1:8005/", ("--behind", "azure", "--requests", "3", "--idle-max")
+        got = check(ns, url, *azure, "3")
+        advised(got, "behind azure (240 s): not known", "for 3.0 s only", "--idle-max 242")
+        got = check(ns, "http://127.0.0.1:8004/", *azure, "3")
+        advised(got, "behind azure (240 s): not known", "the server says timeout=60")
+        got = check(ns, url, *azure, "242")
+        advised(got, "behind azure (240 s): idle connections are lost")
+        ns.kactl("-q", "policy", "set", "time", "60", "intvl", "10")
+        got = check(ns, url, *azure, "242")
+        advised(got, "behind azure (240 s): right", "TCP probes every 60 s")
+        # It is sooner, but a timer may be late, and a probe lost.
+        ns.kactl("-q", "policy", "set", "time", "200", "intvl", "30")
+        got = check(ns, url, *azure, "242")
+        advised(got, "behind azure (240 s): idle connections may be lost", "after 200 s")
+        got = check(ns, "http://127.0.0.1:8002/", *azure, "242")
+        advised(got, "behind azure (240 s): right; the server ends")
+
+
 def test_path_cut():
     """It is not the server that ends it, and the report says so."""
     with serve("nginx") as (ns, _, _):
         ns.kactl("-q", "policy", "set", "time", "1", "intvl", "1", "probes", "2")
         with subprocess.Popen([ka.KACTL, "-n", ns.name, "-j", "http", "check",
-                               "http://127.0.0.1:8004/", "--requests", "3"],
+                               "http://127.0.0.1:8004/", "--requests", "3", "--behind", "alb"],
                               stdout=subprocess.PIPE, text=True) as p:
             ka.poll("probes", 20, lambda: ns.mib() > 0)
             ns.drop("input")
@@ -158,6 +213,9 @@ def test_path_cut():
         assert got["measured"]["idle_capped"] is True, got
         assert got["tcp"]["lost"] >= 1, got
         advised(got, "the path, not the server")
+        assert got["safe_reuse_ms"] is None, got
+        unsaid(got, "may be reused")
+        advised(got, "behind alb (60 s): not known", "the path ended")
 
 
 def test_without_module():
@@ -221,5 +279,5 @@ def test_progress():
             assert not said or said.endswith(b"\r\033[K"), said
 
 
-ka.main([test_tls, test_addresses, test_proxies, test_layers, test_path_cut,
-         test_without_module, test_interrupted, test_progress])
+ka.main([test_tls, test_addresses, test_proxies, test_https_proxy, test_layers, test_behind,
+         test_path_cut, test_without_module, test_interrupted, test_progress])
