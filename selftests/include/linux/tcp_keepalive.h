@@ -118,7 +118,8 @@ enum tcp_keepalive_event {
  *	for which all holds that the request gives of MATCH, STATUS and IDLE_MIN.
  *	One that lives throughout the dump is in it exactly once
  * @TCP_KEEPALIVE_CMD_EVENT_NTF: something happened to a connection; sent to the
- *	group "events", with all of &enum tcp_keepalive_a_event * @TCP_KEEPALIVE_CMD_RULE_GET: a dump of the namespace's rules by rising PREF, a
+ *	group "events", with all of &enum tcp_keepalive_a_event
+ * @TCP_KEEPALIVE_CMD_RULE_GET: a dump of the namespace's rules by rising PREF, a
  *	message of &enum tcp_keepalive_a_rule each. Rules that change meanwhile make
  *	it one with NLM_F_DUMP_INTR
  * @TCP_KEEPALIVE_CMD_RULE_ADD: add a rule; without PREF it gets the highest in use
@@ -240,10 +241,10 @@ enum tcp_keepalive_a_policy {
  *	probe was out
  * @TCP_KEEPALIVE_A_STATS_CONNS_RECOVERED: connections that answered after at
  *	least one lost probe, once for each such recovery
- * @TCP_KEEPALIVE_A_STATS_CONNS_ENFORCED: new connections on which the policy
- *	turned keepalive on
- * @TCP_KEEPALIVE_A_STATS_CONNS_APPLIED: existing connections that were given
- *	the policy's values
+ * @TCP_KEEPALIVE_A_STATS_CONNS_ENFORCED: new connections on which policy or a
+ *	rule turned keepalive on
+ * @TCP_KEEPALIVE_A_STATS_CONNS_APPLIED: existing connections that an APPLY
+ *	changed
  * @TCP_KEEPALIVE_A_STATS_CONNS_TRACKED: gauge, connections with a record now
  * @TCP_KEEPALIVE_A_STATS_CONNS_UNTRACKED: connections that began to be probed
  *	and got no record, because max_conns, max_conns_total or memory was
@@ -576,7 +577,8 @@ enum tcp_keepalive_a_restore {
  *	probes of those that are overdue are spread evenly over that long; 0: all at
  *	once; absent: the smaller of each one's INTVL and 10 s
  * @TCP_KEEPALIVE_A_APPLY_SEEN: u32, connections looked at
- * @TCP_KEEPALIVE_A_APPLY_MATCHED: u32, of those, the ones that the request means
+ * @TCP_KEEPALIVE_A_APPLY_MATCHED: u32, of those, the ones that the request means,
+ *	be they left alone
  * @TCP_KEEPALIVE_A_APPLY_CHANGED: u32, of those, changed: a value, or keepalive on
  *	or off (in a dry run: would be)
  * @TCP_KEEPALIVE_A_APPLY_OVERDUE: u32, of those, idle for longer than the time that
