@@ -102,6 +102,41 @@ def test_groups_match_the_header():
     assert [g["name"] for g in spec()["mcast-groups"]["list"]] == groups
 
 
+def header_docs():
+    """{member: what kernel-doc says of it}, of all enums of the header."""
+    with open(HEADER, encoding="utf-8") as f:
+        comments = re.findall(r"^/\*\*\n(.*?)^ \*/", f.read(), re.S | re.M)
+    docs = {}
+    for line in "".join(comments).splitlines():
+        m = re.match(r" \* @(\w+): (.*)", line)
+        if m:
+            member = m.group(1)
+            docs[member] = m.group(2)
+        elif line.startswith(" *\t"):
+            docs[member] += " " + line[2:].strip()
+    return docs
+
+
+def test_words_match_the_header():
+    def words(text):
+        text = re.sub(r"&enum tcp_keepalive_(a_)?", "", text)
+        # The spec has types and names of its own.
+        text = re.sub(r"^([us]\d+|flag|string)(, |$)", "", text)
+        return text.strip().replace("-", "_").lower()
+
+    docs = header_docs()
+    named = [(c_name(d["name"], e["name"]), e)
+             for d in spec()["definitions"] for e in d.get("entries", [])]
+    named += [(c_name("A_" + s["name"], a["name"]), a)
+              for s in spec()["attribute-sets"] for a in s["attributes"]]
+    named += [(c_name("CMD", op["name"]), op)
+              for op in spec()["operations"]["list"]]
+    assert sorted(docs) == sorted(n for n, _ in named)
+    for name, what in named:
+        assert words(docs[name]) == words(what["doc"]), \
+            (name, docs[name], what["doc"])
+
+
 def test_ynl_reads_the_policy():
     with ka.Netns() as ns:
         got = ynl_do(ns, "policy-get")
