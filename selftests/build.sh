@@ -55,6 +55,8 @@ test_a_configuration_stays() {
 	make -s -C "$KA_TOP/ctl" install DESTDIR="$root" PREFIX=/opt/ka
 	unit=$root/opt/ka/lib/systemd/system/kactl.service
 	grep -qx "ExecStart=/opt/ka/lib/kactl/service start" "$unit" || fail "$(cat "$unit")"
+	grep -q "Pa /opt/ka/share/tcp-keepalive/middlebox.list" "$root/opt/ka/share/man/man8/kactl.8" ||
+		fail "the manual has other folders"
 	grep -qx "kactl=/opt/ka/sbin/kactl" "$root/opt/ka/lib/kactl/service" || fail "which kactl?"
 	# What ships sets nothing.
 	is "words in kactl.conf" "" "$(grep -vE '^(#|$)' "$root/etc/kactl.conf")"
