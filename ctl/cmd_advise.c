@@ -89,4 +89,6 @@ const struct object object_advise = {
 	.name		= "advise",
 	.summary	= "what keepalive gives and costs here, and what to set",
 	.verbs		= verbs,
+	.examples	= "  kactl advise --behind nlb\n"
+			  "  kactl advise --behind 300\n",
 };

@@ -212,4 +212,6 @@ const struct object object_apply = {
 	.name		= "apply",
 	.summary	= "policy and rules onto the connections that there are",
 	.verbs		= verbs,
+	.examples	= "  kactl apply --dry-run\n"
+			  "  kactl apply rport 5432 --spread 30\n",
 };

@@ -514,4 +514,7 @@ const struct object object_conn = {
 	.name		= "conn",
 	.summary	= "the connections, and what keepalive does for each",
 	.verbs		= verbs,
+	.examples	= "  kactl conn status unprotected --processes\n"
+			  "  kactl conn rport 5432 idle-min 600\n"
+			  "  kactl conn --sort -lost --limit 10\n",
 };

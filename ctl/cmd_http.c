@@ -464,4 +464,6 @@ const struct object object_http = {
 	.name		= "http",
 	.summary	= "the other keep-alive: test an HTTP server's",
 	.verbs		= verbs,
+	.examples	= "  kactl http check http://127.0.0.1:8080/\n"
+			  "  kactl http check http://127.0.0.1:8080/ --behind alb --idle-max 90\n",
 };

@@ -94,4 +94,6 @@ const struct object object_metrics = {
 	.name		= "metrics",
 	.summary	= "the statistics for Prometheus and its like",
 	.verbs		= verbs,
+	.examples	= "  kactl -a metrics --listen 127.0.0.1:9000\n"
+			  "  kactl metrics --textfile /var/lib/prometheus/node-exporter/tcp_keepalive.prom\n",
 };

@@ -511,4 +511,6 @@ const struct object object_monitor = {
 	.name		= "monitor",
 	.summary	= "what happens to connections, as it happens",
 	.verbs		= verbs,
+	.examples	= "  kactl monitor dead lost\n"
+			  "  kactl -j monitor dead --count 1 --timeout 600\n",
 };

@@ -331,4 +331,7 @@ const struct object object_policy = {
 	.name		= "policy",
 	.summary	= "when to probe an idle connection, and when to give it up",
 	.verbs		= verbs,
+	.examples	= "  kactl policy set time 60 intvl 10 probes 6\n"
+			  "  kactl policy set enforce on\n"
+			  "  kactl -a -j policy\n",
 };

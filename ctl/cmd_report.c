@@ -293,4 +293,5 @@ const struct object object_report = {
 	.name		= "report",
 	.summary	= "all of it on a page for the browser",
 	.verbs		= verbs,
+	.examples	= "  kactl report -o keepalive.html --for 600\n",
 };

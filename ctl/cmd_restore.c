@@ -204,4 +204,6 @@ const struct object object_restore = {
 	.name		= "restore",
 	.summary	= "policy and rules from such a file, all or nothing",
 	.verbs		= verbs,
+	.examples	= "  kactl restore /etc/kactl.conf\n"
+			  "  kactl -n 1 save | kactl restore\n",
 };

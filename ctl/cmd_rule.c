@@ -257,7 +257,7 @@ static const struct verb verbs[] = {
 		.name	= "add",
 		.args	= "[pref N] " MATCH_ARGS " " RULE_ACTION_ARGS,
 		.run	= rule_add,
-		.help	= "Add a rule at place N, 1 to 32767, or 10 after the last one, and\n"
+		.help	= "Add a rule at place pref, 1 to 32767, or 10 after the last one, and\n"
 			  "then print which place that is. All that is given has to hold:\n"
 			  MATCH_HELP
 			  "What is done when such a connection becomes established:\n"
@@ -300,4 +300,8 @@ const struct object object_rule = {
 	.name		= "rule",
 	.summary	= "which connections get keepalive, and with which values",
 	.verbs		= verbs,
+	.examples	= "  kactl rule add dir out rport 5432 keepalive on time 60 intvl 10\n"
+			  "  kactl rule add pref 5 remote 127.0.0.0/8 keepalive leave\n"
+			  "  kactl rule add time 10..300\n"
+			  "  kactl rule test dir out remote 192.0.2.7 rport 5432\n",
 };

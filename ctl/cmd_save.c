@@ -109,4 +109,6 @@ const struct object object_save = {
 	.name		= "save",
 	.summary	= "policy and rules to a file of commands",
 	.verbs		= verbs,
+	.examples	= "  kactl save\n"
+			  "  kactl save /etc/kactl.conf\n",
 };

@@ -208,4 +208,7 @@ const struct object object_stats = {
 	.name		= "stats",
 	.summary	= "what became of the probes and of the connections",
 	.verbs		= verbs,
+	.examples	= "  kactl stats --explain\n"
+			  "  kactl stats --watch 2\n"
+			  "  kactl -a -j stats\n",
 };

@@ -229,4 +229,6 @@ const struct object object_top = {
 	.name		= "top",
 	.summary	= "the namespace at a glance, refreshed",
 	.verbs		= verbs,
+	.examples	= "  kactl top\n"
+			  "  kactl -n 1 top --delay 5\n",
 };

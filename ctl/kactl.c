@@ -45,6 +45,12 @@ static const char options_help[] =
 	"  -V, --version              the version\n"
 	"  -h, --help                 this text\n";
 
+static const char examples[] =
+	"Examples:\n"
+	"  kactl policy set time 60 intvl 10 probes 6 enforce on\n"
+	"  kactl -a stats\n"
+	"  kactl conn status unprotected --processes\n";
+
 static const struct option long_options[] = {
 	{ "netns",	required_argument,	NULL, 'n' },
 	{ "all-netns",	no_argument,		NULL, 'a' },
@@ -92,6 +98,8 @@ static void help_object(const struct object *o)
 		usage(o, v);
 	for (v = o->verbs; v->name && !ka.json; v++)
 		out_text("\n%s%s%s", v->name, *v->name ? ": " : "", v->help);
+	if (!ka.json)
+		out_text("\nExamples:\n%s", o->examples);
 }
 
 static void help(void)
@@ -110,7 +118,7 @@ static void help(void)
 		 "Objects:\n");
 	for (i = 0; i < ARRAY_SIZE(objects); i++)
 		out_text("  %-8s %s\n", objects[i]->name, objects[i]->summary);
-	out_text("\n%s", options_help);
+	out_text("\n%s\n%s", options_help, examples);
 }
 
 static enum status parse_color(const char *when)

@@ -55,11 +55,13 @@ struct verb {
  * @summary: one line for "kactl help"
  * @verbs: its commands, up to one whose name is NULL; the first may be left
  *	out on the command line
+ * @examples: command lines, each ends with a newline
  */
 struct object {
 	const char *name;
 	const char *summary;
 	const struct verb *verbs;
+	const char *examples;
 };
 
 extern const struct object object_policy;

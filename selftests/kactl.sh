@@ -338,35 +338,90 @@ test_a_signal_leaves_no_part_of_a_file() {
 	rm -r "$dir"
 }
 
-test_help_teaches() {
-	local object
+objects() {
+	"$KACTL" help | sed -n '/^Objects:/,/^$/s/^  \([a-z]*\) .*/\1/p'
+}
 
-	for object in "" policy rule apply stats conn monitor save restore "rule add" "policy set" "stats show" "conn show"; do
+test_help_teaches() {
+	local object word text
+
+	for object in "" "rule add" "policy set" "stats show" "conn show"; do
 		# shellcheck disable=SC2086 # words
 		"$KACTL" $object help | grep -q kactl || fail "no help of '$object'"
 	done
 	"$KACTL" -h | grep -q policy || fail "-h"
 	"$KACTL" -V | grep -qE '[0-9]+\.[0-9]+' || fail "-V"
-}
-
-# completes LINE WORD…: what may come after LINE, among other words
-completes() {
-	local line=$1 word words
-
-	shift
-	# shellcheck disable=SC2016 # for the inner shell
-	words=" $(bash -c '. "$0"; COMP_WORDS=('"$line"' ""); COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
-		_kactl; echo "${COMPREPLY[@]}"' "$COMPLETION") "
-	for word; do
-		[[ $words == *" $word "* ]] || fail "no $word after '$line': $words"
+	[ "$(objects | wc -l)" -ge 13 ] || fail "which objects? $(objects)"
+	for object in $(objects); do
+		# Below the usage lines, which have the words themselves.
+		text=$("$KACTL" "$object" help | sed '1,/^$/d; /^Examples:/,$d')
+		for word in $("$KACTL" -j "$object" help | jq -r '.[].args' | tr -s '[]|\n' ' '); do
+			[[ ! $word =~ ^-{0,2}[a-z][a-z0-9.-]*$ ]] || grep -qwFe "$word" <<<"$text" ||
+				fail "the help of $object says nothing of $word"
+		done
 	done
 }
 
-test_completion() {
-	COMPLETION=/usr/local/share/bash-completion/completions/kactl
-	[ -r "$COMPLETION" ] || skip "it is not installed"
-	completes "kactl" policy rule apply stats conn monitor save restore http metrics advise top report --netns
+# They parse: whatever becomes of them in an empty namespace, it is no misuse.
+test_help_has_examples() {
+	local ns object line said dir n status
+
+	new_netns ns
+	dir=$(mktemp -d)
+	for object in "" $(objects); do
+		n=0
+		while read -r line; do
+			n=$((n + 1))
+			[[ $line == kactl\ * && $line == *" ${object:-kactl}"* || -z $object ]] ||
+				fail "an example of $object: $line"
+			line=${line//kactl /$KACTL }
+			said=$(cd "$dir" && in_ns "$ns" timeout -s INT 3 bash -o pipefail -c "${line//\/etc\//$dir/}" \
+				2>&1 </dev/null)
+			status=$?
+			[ "$status" != 2 ] || fail "'$line': $said"
+		done < <("$KACTL" ${object:+"$object"} help | sed -n '/^Examples:/,$s/^  //p')
+		[ "$n" -gt 0 ] || fail "no example of '$object'"
+	done
+	rm -r "$dir"
+}
+
+# What may come after LINE: one word a line. The last word, which is not there yet, is empty.
+bash_offers() {
+	# shellcheck disable=SC2016 # for the inner shell
+	bash -c '. "$0"; COMP_WORDS=('"$1"' ""); COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+		_kactl; printf "%s\n" "${COMPREPLY[@]}"' "$BASH_COMPLETION"
+}
+
+zsh_offers() {
+	# shellcheck disable=SC2016 # for the inner shell
+	zsh -f -c 'fpath=($1); autoload -U _kactl
+		compadd() { shift; print -rl -- $@ }
+		_describe() { local list=$@[-1]; print -rl -- ${${(P)list}%%:*} }
+		_files() { print -rl -- *(N) }
+		words=(${=2} ""); CURRENT=$#words; _kactl' - "${ZSH_COMPLETION%/*}" "$1"
+}
+
+# completes LINE WORD…: those may come after LINE, among others
+completes() {
+	local line=$1 word words shell
+
+	shift
+	for shell in $SHELLS; do
+		words=" $("${shell}_offers" "$line" | xargs) "
+		for word; do
+			[[ $words == *" $word "* ]] || fail "$shell: no $word after '$line': $words"
+		done
+	done
+}
+
+BASH_COMPLETION=/usr/local/share/bash-completion/completions/kactl
+ZSH_COMPLETION=/usr/local/share/zsh/site-functions/_kactl
+
+completes_all() {
+	# shellcheck disable=SC2046 # words
+	completes "kactl" help --netns --json $(objects)
 	completes "kactl policy" show set reset help
+	completes "kactl policy set" time intvl probes enforce inherit
 	completes "kactl policy set enforce" on off
 	completes "kactl rule" show add replace del flush test help
 	completes "kactl rule add" pref dir cgroup keepalive override
@@ -377,8 +432,10 @@ test_completion() {
 	completes "kactl rule test" dir remote
 	completes "kactl metrics" --listen --textfile help
 	completes "kactl advise" --behind help
+	completes "kactl advise --behind" nlb conntrack
 	completes "kactl top" --delay help
-	completes "kactl report" --for --behind help
+	completes "kactl report" --for --behind -o help
+	completes "kactl report --for 3" -o
 	completes "kactl apply" --dry-run --spread local help
 	completes "kactl apply --dry-run" --spread rport
 	completes "kactl conn" show status local lport --sort help
@@ -391,6 +448,61 @@ test_completion() {
 	completes "kactl http" check behind help
 	completes "kactl http check http://x" --idle-max --http1.0 --unix-socket
 	completes "kactl http check http://x --behind" alb nginx rfc5382
+	cd "$(mktemp -d)" || fail "no folder"
+	touch here.html
+	completes "kactl report -o" here.html
+	completes "kactl restore" here.html help
+	completes "kactl http check http://x --cacert" here.html
+	rm -r "$PWD"
+}
+
+test_completion_of_bash() {
+	[ -r "$BASH_COMPLETION" ] || skip "it is not installed"
+	SHELLS=bash completes_all
+}
+
+need_zsh() {
+	[ -r "$ZSH_COMPLETION" ] || skip "it is not installed"
+	type zsh >/dev/null 2>&1 || skip "no zsh here"
+}
+
+test_completion_of_zsh() {
+	need_zsh
+	SHELLS=zsh completes_all
+}
+
+# Both offer the same, but for the order.
+test_completions_agree() {
+	local object command
+
+	need_zsh
+	cd "$(mktemp -d)" || fail "no folder"
+	for object in $(objects); do
+		for command in "" $("$KACTL" -j "$object" help | jq -r '.[].command'); do
+			is "after kactl $object $command" "$(bash_offers "kactl $object $command" | sort | xargs)" \
+				"$(zsh_offers "kactl $object $command" | sort | xargs)"
+		done
+	done
+	rmdir "$PWD"
+}
+
+# In a real one: a key is pressed, and the line is longer.
+test_completion_of_zsh_at_a_terminal() {
+	local tmux=(tmux -L "ka-$BASHPID")
+
+	need_zsh
+	type tmux >/dev/null 2>&1 || skip "no tmux here"
+	zsh_shows() {
+		"${tmux[@]}" capture-pane -p | grep -qe "$1"
+	}
+	"${tmux[@]}" -f /dev/null new-session -d -x 100 -y 30 "exec zsh -f"
+	"${tmux[@]}" send-keys "PS1='ready> '; fpath=(${ZSH_COMPLETION%/*} \$fpath); autoload -U compinit && compinit -u -D" Enter
+	poll 60 zsh_shows '^ready> *$'
+	"${tmux[@]}" send-keys "kactl mon" Tab "--cou" Tab
+	poll 60 zsh_shows '^ready> kactl monitor --count *$'
+	"${tmux[@]}" send-keys C-u "kactl r" Tab
+	poll 60 zsh_shows '^rule  *-- which connections get keepalive'
+	"${tmux[@]}" kill-server
 }
 
 run_tests "$@"
