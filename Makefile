@@ -107,6 +107,13 @@ demo:
 demo-nat:
 	selftests/demo/run nat
 
+# make demo-picture    the picture in README.md, of what make demo says
+demo-picture:
+	mkdir -p build
+	selftests/demo/run >build/demo.txt
+	selftests/demo/picture <build/demo.txt >build/demo.svg
+	mv build/demo.svg selftests/demo/demo.svg
+
 check:
 	selftests/check
 
@@ -140,5 +147,5 @@ vm:
 help:
 	@sed -n 's/^# \(make\|sudo\)/  \1/p' Makefile
 
-.PHONY: all modules btf ctl install install-module install-protocol install-dkms uninstall deb rpm dist clean demo demo-nat \
+.PHONY: all modules btf ctl install install-module install-protocol install-dkms uninstall deb rpm dist clean demo demo-nat demo-picture \
 	check check-deb fuzz bench bench-million bench-churn lint vm help
