@@ -43,10 +43,10 @@ vm_shell() {
 }
 
 read_options() {
-	clock=real cpus='' mem=2048 timeout='' out='' kernel='' append='' command_words=()
+	clock=real cpus='' mem=2048 timeout='' out='' kernel='' nic=none disk='' append='' command_words=()
 	while [ $# -gt 0 ]; do
 		case $1 in
-		--clock | --cpus | --mem | --timeout | --out | --kernel | --append)
+		--clock | --cpus | --mem | --timeout | --out | --kernel | --nic | --disk | --append)
 			[ $# -ge 2 ] || die "$1: what?"
 			printf -v "${1#--}" %s "$2"
 			shift 2
@@ -95,7 +95,7 @@ prepare() {
 		devices+=("$tmp/modules")
 	fi
 
-	qemu=(qemu-system-x86_64 -M q35 -nodefaults -no-user-config -display none -no-reboot -nic none
+	qemu=(qemu-system-x86_64 -M q35 -nodefaults -no-user-config -display none -no-reboot -nic "$nic"
 		-smp "$cpus" -m "$mem,slots=4,maxmem=$((mem + 16384))M" -kernel "$image" -initrd "$tmp/initramfs"
 		-chardev "file,id=log,path=$tmp/log" -serial chardev:log
 		-device 'virtio-serial-pci,ioeventfd=off'
@@ -108,6 +108,10 @@ prepare() {
 	# A thread for each CPU, so that they race. Seen once, on 6.12: one ran an int3 that the other had patched away.
 	real,tcg) qemu+=(-accel 'tcg,thread=multi' -cpu max) ;;
 	esac
+	if [ -n "$disk" ]; then
+		[ -e "$disk" ] || { truncate -s 4G "$disk" && PATH=$PATH:$sane_path mkfs.ext4 -q "$disk"; }
+		qemu+=(-drive "file=$disk,format=raw,if=virtio,cache=unsafe")
+	fi
 	for device in "${!devices[@]}"; do
 		# Private: what the machine writes there stays in its memory.
 		qemu+=(-object "memory-backend-file,id=pmem$device,mem-path=${devices[device]},share=off,size=$(stat -c %s "${devices[device]}")"
@@ -159,7 +163,7 @@ write_settings() {
 # load_order MODULES: the files of the modules that the initramfs needs, each after those it depends on.
 load_order() {
 	[ -f "$1/modules.dep" ] || return 0
-	awk -v wanted='virtio_pci virtio_pmem nd_pmem virtio_console squashfs overlay' '
+	awk -v wanted="virtio_pci virtio_pmem nd_pmem virtio_console squashfs overlay ${disk:+virtio_blk crc32c_generic ext4}" '
 		function base(path) { sub(/.*\//, "", path); sub(/\.ko.*/, "", path); gsub(/-/, "_", path); return path }
 		{ sub(/:/, "", $1); line[base($1)] = $0 }
 		END {
