@@ -8,6 +8,7 @@
 # make demo-nat   likewise: programs that never asked for keepalive, behind a NAT that forgets them
 # make check      all tests, in that machine
 # make check-deb  the packages: installed, upgraded, with other kernels, removed
+# make check-fleet   dist/fleet: three machines, Ansible, Prometheus, and what Kubernetes would run
 # make fuzz       the tool against a hostile kernel and odd words, for 10 minutes
 # make help       the rest
 
@@ -120,6 +121,9 @@ check:
 check-deb:
 	selftests/deb/check
 
+check-fleet:
+	selftests/fleet/check
+
 fuzz:
 	selftests/fuzz/run
 
@@ -148,4 +152,4 @@ help:
 	@sed -n 's/^# \(make\|sudo\)/  \1/p' Makefile
 
 .PHONY: all modules btf ctl install install-module install-protocol install-dkms uninstall deb rpm dist clean demo demo-nat demo-picture \
-	check check-deb fuzz bench bench-million bench-churn lint vm help
+	check check-deb check-fleet fuzz bench bench-million bench-churn lint vm help
