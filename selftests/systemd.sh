@@ -1,30 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# kactl.service on a real systemd: process 1 of namespaces of its own, but for the
-# network's, which is this machine's first one. What it starts is what any machine
-# starts before its network.
+# kactl.service on a real systemd, see box.sh.
 # shellcheck source=lib.sh disable=SC2317
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=box.sh
+. "$(dirname "$0")/box.sh"
 
-SYSTEMD=/lib/systemd/systemd
 CONF=/etc/kactl.conf
 SYSCTL=/etc/sysctl.d/99-ka-test.conf
 
-# What boots, from an environment of nothing; its /tmp is its own to clean.
-# shellcheck disable=SC2016 # for the inner shell
-BOOT='
-	mount -t proc proc /proc
-	mount -t cgroup2 cgroup2 /sys/fs/cgroup
-	mount -t tmpfs -o mode=755 tmpfs /run
-	mkdir -p /run/systemd
-	cp -r "$0" /run/systemd/system
-	mount -t tmpfs tmpfs /tmp
-	exec env -i container=test PATH="$PATH" "$1" --unit=ka-test.target'
-
 # Stands for whatever brings the network up: what it finds in force is kept.
-units() {
-	local unit
-
+more_units() {
 	cat >"$1/ka-net.service" <<-END
 		[Unit]
 		DefaultDependencies=no
@@ -36,57 +22,20 @@ units() {
 		RemainAfterExit=yes
 		ExecStart=/bin/sh -c 'sysctl -n net.ipv4.tcp_keepalive_time >/run/ka-net; $KACTL rule >>/run/ka-net || :'
 	END
-	# This machine's devices are not for it to set up.
-	for unit in systemd-udevd{.service,-control.socket,-kernel.socket} systemd-udev-trigger.service; do
-		ln -s /dev/null "$1/$unit"
-	done
-	cat >"$1/ka-test.target" <<-END
+	mkdir "$1/ka-test.target.d"
+	cat >"$1/ka-test.target.d/net.conf" <<-END
 		[Unit]
-		Requires=sysinit.target ka-net.service
-		After=sysinit.target ka-net.service network.target
+		Requires=ka-net.service
+		After=ka-net.service network.target
 	END
 }
 
-box() {
-	nsenter -t "$init" -m -p -C -i -u -- "$@"
-}
-
-started() {
-	init=$(pgrep -P "$maker") && [ "$(box timeout 20 systemctl is-active ka-test.target 2>/dev/null)" = active ]
-}
-
-# boot: sets init, its PID; in a cgroup of its own
-boot() {
-	[ -x "$SYSTEMD" ] || skip "no systemd here"
-	[ -n "${KA_CLOCK:-}" ] || skip "it would change /etc of this machine"
-	grep -q ' cgroup2 ' /proc/mounts || skip "no cgroup2 here"
-	[ -s /etc/machine-id ] || systemd-machine-id-setup 2>/dev/null
-	dir=$(mktemp -d)
-	units "$dir"
-	box=$(mktemp -d /sys/fs/cgroup/ka-XXXXXX)
-	(
-		echo "$BASHPID" >"$box/cgroup.procs"
-		exec unshare --pid --fork --mount --cgroup --ipc --uts --kill-child \
-			sh -c "$BOOT" "$dir" "$SYSTEMD"
-	) </dev/null >/dev/null 2>&1 &
-	maker=$!
-	trap 'halt; cleanup' EXIT
-	poll 120 started
-}
-
-halt() {
-	kill -9 "$maker" 2>/dev/null
-	wait "$maker" 2>/dev/null
-	rm -rf "$dir" "$SYSCTL"
+put_back() {
+	rm -f "$SYSCTL"
 	cp "$KEPT" "$CONF"
 	systemctl -q disable kactl.service 2>/dev/null
 	"$KACTL" rule flush 2>/dev/null
 	"$KACTL" policy reset 2>/dev/null
-	for _ in $(seq 50); do
-		find "$box" -depth -type d -exec rmdir {} + 2>/dev/null
-		[ -d "$box" ] || return 0
-		sleep 0.2
-	done
 }
 
 # enable LINE…: with a file of those lines
