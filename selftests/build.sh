@@ -47,6 +47,20 @@ test_installed() {
 	[ -e /usr/local/include/linux/tcp_keepalive.h ] || fail "no header"
 }
 
+# Whoever builds the tool by itself has the same.
+test_the_version_has_one_source() {
+	local copy
+
+	need_project
+	copy=$(mktemp -d)
+	cp -r "$KA_TOP/ctl" "$KA_TOP/Makefile" "$copy/"
+	sed -i 's/^VERSION := .*/VERSION := 7.8.9/' "$copy/Makefile"
+	rm -f "$copy"/ctl/{kactl,out}.o
+	make -n V=1 -C "$copy/ctl" kactl.o | grep -F -- "-DVERSION='\"7.8.9\"'" >/dev/null || fail "the tool's is another"
+	make -n V=1 -C "$copy" ctl | grep -F "VERSION=7.8.9" >/dev/null || fail "the project's is another"
+	rm -r "$copy"
+}
+
 test_a_configuration_stays() {
 	local root unit
 
