@@ -72,6 +72,8 @@ test_a_configuration_stays() {
 	grep -q "Pa /opt/ka/share/tcp-keepalive/middlebox.list" "$root/opt/ka/share/man/man8/kactl.8" ||
 		fail "the manual has other folders"
 	grep -qx "kactl=/opt/ka/sbin/kactl" "$root/opt/ka/lib/kactl/service" || fail "which kactl?"
+	is "files that the manual names" "/opt/ka/share/tcp-keepalive /opt/ka/share/tcp-keepalive/middlebox.list" \
+		"$(sed -n 's/.*Pa \(.*share[^ ]*\).*/\1/p' "$root/opt/ka/share/man/man8/kactl.8" | sort -u | xargs)"
 	# What ships sets nothing.
 	is "words in kactl.conf" "" "$(grep -vE '^(#|$)' "$root/etc/kactl.conf")"
 	echo "# mine" >"$root/etc/kactl.conf"
