@@ -93,6 +93,12 @@ test_uninstalled() {
 	make -s -C "$KA_TOP" uninstall DESTDIR="$root" PREFIX=/opt/ka
 	is "files" "$root/etc/kactl.conf" "$(find "$root" -type f)"
 	rm -r "$root"
+
+	# The tool alone likewise, but for the folders that are others' too.
+	make -s -C "$KA_TOP/ctl" install DESTDIR="$root" PREFIX=/opt/ka
+	make -s -C "$KA_TOP/ctl" uninstall DESTDIR="$root" PREFIX=/opt/ka
+	is "files of the tool" "$root/etc/kactl.conf" "$(find "$root" -type f -o -name 'tcp-keepalive')"
+	rm -r "$root"
 }
 
 run_tests "$@"
