@@ -14,6 +14,7 @@
 #include "kactl.h"
 #include "metrics.h"
 #include "netns.h"
+#include "out.h"
 #include "policy.h"
 #include "stats.h"
 
@@ -71,11 +72,13 @@ struct metrics {
 	size_t nr;
 };
 
-/* The value of a label, quoted; names of namespaces are other people's. */
+/* The value of a label, quoted and UTF-8; names of namespaces are other people's. */
 static char *label_of(uint32_t ino)
 {
-	const char *name = netns_name(ino), *from;
+	const char *name = netns_name(ino), *from, *end;
 	char *label = malloc(name ? 2 * strlen(name) + 1 : 16), *to = label;
+	wchar_t wc;
+	size_t n;
 
 	if (!label)
 		return NULL;
@@ -83,10 +86,17 @@ static char *label_of(uint32_t ino)
 		snprintf(label, 16, "%" PRIu32, ino);
 		return label;
 	}
-	for (from = name; *from; from++) {
+	end = name + strlen(name);
+	for (from = name; from < end; from += n ?: 1) {
+		n = out_char(from, end, &wc);
 		if (*from == '\\' || *from == '"' || *from == '\n')
 			*to++ = '\\';
-		*to++ = (char)(*from == '\n' ? 'n' : *from);
+		if (*from == '\n')
+			*to++ = 'n';
+		else if (n)
+			to = mempcpy(to, from, n);
+		else
+			*to++ = '?';
 	}
 	*to = '\0';
 	return label;

@@ -413,6 +413,15 @@ static void put_escaped(unsigned char c)
 	put(text, strlen(text));
 }
 
+/* The length of the character at @s, or 0 if what is there is not UTF-8. */
+size_t out_char(const char *s, const char *end, wchar_t *wc)
+{
+	mbstate_t state = { 0 };
+	size_t n = mbrtowc(wc, s, (size_t)(end - s), &state);
+
+	return n > (size_t)(end - s) ? 0 : n;
+}
+
 /*
  * The names of files and programs are other people's: what is not UTF-8 would
  * spoil the JSON, and control characters the terminal.
@@ -420,15 +429,12 @@ static void put_escaped(unsigned char c)
 static void put_clean(const char *s)
 {
 	const char *end = s + strlen(s);
-	mbstate_t state;
 	wchar_t wc;
 	size_t n;
 
-	for (; s < end; s += n) {
-		memset(&state, 0, sizeof(state));
-		n = mbrtowc(&wc, s, (size_t)(end - s), &state);
-		if (n > (size_t)(end - s)) {
-			n = 1;
+	for (; s < end; s += n ?: 1) {
+		n = out_char(s, end, &wc);
+		if (!n) {
 			put_char('?');
 		} else if (ka.json && (*s == '"' || *s == '\\' ||
 				       (unsigned char)*s < ' ')) {

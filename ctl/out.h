@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <wchar.h>
 
 #include "kactl.h"
 
@@ -39,6 +40,7 @@ void out_array_end(void);
 void out_item(const char *value);
 void out_pair(const char *name, uint64_t a, uint64_t b);
 
+size_t out_char(const char *s, const char *end, wchar_t *wc);
 bool out_failed(void);
 enum status out_flush(void);
 enum status out_end(enum status status);

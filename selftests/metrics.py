@@ -155,14 +155,16 @@ def test_all_netns():
 
 
 def test_name_of_others():
-    """What a namespace is called cannot break a line."""
-    name = 'ka-a"b\\c'
-    ka.run("ip", "netns", "add", name)
-    try:
-        text = ka.run(ka.KACTL, "-n", name, "metrics")
-    finally:
-        ka.run("ip", "netns", "del", name)
-    assert '{netns="ka-a\\"b\\\\c"}' in text, text
+    """What a namespace is called cannot break a line, nor be what is not UTF-8."""
+    for name, label in ((b'ka-a"b\\c', r'ka-a\"b\\c'), (b"ka-a\nb", r"ka-a\nb"),
+                        (b"ka-\xff\xc3\xa9\xe2\x82", "ka-?\u00e9??")):
+        ka.run("ip", "netns", "add", name)
+        try:
+            text = subprocess.run([ka.KACTL, "-n", name, "metrics"], check=True,
+                                  stdout=subprocess.PIPE).stdout
+        finally:
+            ka.run("ip", "netns", "del", name)
+        assert '{netns="%s"}' % label in text.decode(), text
 
 
 def promtool(*args, **kw):
