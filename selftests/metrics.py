@@ -14,6 +14,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import urllib.parse
 
 import ka
 
@@ -345,11 +346,29 @@ def test_unprivileged():
                ns)
 
 
+def panels():
+    """What the dashboard asks for."""
+    with open(SHARE + "dashboard.json", encoding="utf-8") as f:
+        dashboard = json.load(f)
+    return [t["expr"] for p in dashboard["panels"] for t in p["targets"]]
+
+
+def asked(port, expr, netns):
+    """What Prometheus answers, with Grafana's variables as Grafana puts them in."""
+    for name, value in (("$instance", ".*"), ("$netns", netns),
+                        ("$__rate_interval", "1m")):
+        expr = expr.replace(name, value)
+    assert "$" not in expr, expr
+    return query(port, "/api/v1/query?" +
+                 urllib.parse.urlencode({"query": expr}))["result"]
+
+
 def query(port, what):
     c = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     c.request("GET", what)
     got = json.load(c.getresponse())
     c.close()
+    assert got["status"] == "success", (what, got)
     return got["data"]
 
 
@@ -389,6 +408,10 @@ def test_prometheus():
             assert got["tcp_keepalive_probes_sent"][0]["type"] == "counter", got
             rules = query(9198, "/api/v1/rules")["groups"][0]["rules"]
             assert rules and not any(r.get("lastError") for r in rules), rules
+            # None is wrong, and none is empty once there are two scrapes.
+            for expr in panels():
+                ka.poll(f"an answer to {expr}", 60,
+                        lambda: asked(9198, expr, c.name))
         finally:
             p.terminate()
             p.communicate(timeout=60)
@@ -410,11 +433,8 @@ def test_names():
     """What alerts and dashboard name, there is."""
     with ka.Netns() as ns:
         there = set(values(metrics(ns), ns.name))
-    with open(SHARE + "dashboard.json", encoding="utf-8") as f:
-        dashboard = json.load(f)
-    exprs = [t["expr"] for p in dashboard["panels"] for t in p["targets"]]
     with open(SHARE + "alerts.yml", encoding="utf-8") as f:
-        text = "\n".join(exprs + [f.read()])
+        text = "\n".join(panels() + [f.read()])
     named = set(re.findall(r"tcp_keepalive_\w+", text))
     assert len(named) > 15 and named <= there, named - there
 
