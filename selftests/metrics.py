@@ -8,6 +8,7 @@ import http.client
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import socket
@@ -221,6 +222,17 @@ def test_textfile_of_all():
         assert os.listdir(folder) == ["kactl.prom"]
 
 
+def test_closed_pipe():
+    """A reader that has seen enough is no error to tell of."""
+    for args in (), ("--textfile", "-"):
+        r, w = os.pipe()
+        os.close(r)
+        p = subprocess.run([ka.KACTL, "metrics", *args], stdout=w, text=True,
+                           stderr=subprocess.PIPE, check=False)
+        os.close(w)
+        assert (p.returncode, p.stderr) == (1, ""), p
+
+
 def refused(status, says, *args, options=()):
     p = subprocess.run([ka.KACTL, *options, "metrics", *args], text=True,
                        capture_output=True, check=False, timeout=20)
@@ -315,6 +327,21 @@ def test_bounded():
         assert time.monotonic() - start < 40
         for s in idle:
             s.close()
+
+
+def test_dripping():
+    """One that always says a little more may not stay for it."""
+    with server("-a"), socket.create_connection(("127.0.0.1", 9199)) as s:
+        start = time.monotonic()
+        s.sendall(b"GET /metrics HTTP/1.1\r\nX: ")
+        while not select.select([s], [], [], 5)[0]:
+            assert time.monotonic() - start < 100
+            s.sendall(b"x")
+        with contextlib.suppress(ConnectionError):
+            assert s.recv(1) == b""
+        # For longer than one that is silent.
+        assert time.monotonic() - start > 50
+        assert answers()
 
 
 def answers():

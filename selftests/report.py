@@ -167,6 +167,16 @@ def test_files():
         refused(1, "No such file", "-o", folder + "/none/page.html")
 
 
+def test_closed_pipe():
+    """A reader that has seen enough is no error to tell of."""
+    r, w = os.pipe()
+    os.close(r)
+    p = subprocess.run([ka.KACTL, "report", "-o", "-"], stdout=w, text=True,
+                       stderr=subprocess.PIPE, check=False)
+    os.close(w)
+    assert (p.returncode, p.stderr) == (1, ""), p
+
+
 def test_refusals():
     refused(2, "-o FILE.html")
     refused(2, '"--bogus"', "--bogus")
