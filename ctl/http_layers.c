@@ -30,6 +30,8 @@ static const char *absent(const struct http_report *r)
 
 static const char *source(uint64_t n)
 {
+	static char number[24];
+
 	switch (n) {
 	case TCP_KEEPALIVE_SOURCE_NETNS:
 		return "the network namespace's policy";
@@ -38,7 +40,8 @@ static const char *source(uint64_t n)
 	case TCP_KEEPALIVE_SOURCE_PROGRAM:
 		return "the program";
 	default:
-		return "unknown";
+		snprintf(number, sizeof(number), "%" PRIu64, n);
+		return number;
 	}
 }
 

@@ -63,18 +63,67 @@ test_newer_events_are_shown() {
 	rm "$log"
 }
 
-test_newer_values_are_numbers() {
-	local pid
-
-	another_module
+# connection: there is one until the end of the test
+connection() {
 	in_ns "$ns" socat TCP-LISTEN:7001,fork EXEC:cat &
 	poll 5 in_ns "$ns" sh -c "ss -Htln | grep -q :7001"
 	in_ns "$ns" socat EXEC:'sleep 100' TCP:127.0.0.1:7001 &
-	pid=$!
 	poll 5 in_ns "$ns" sh -c "ss -Htn state established | grep -q :7001"
+}
+
+test_newer_values_are_numbers() {
+	another_module
+	connection
 	json_is 'map([.status, .source, .["attr 60"]]) | unique' '[[60,61,4711]]' conn
 	says conn " 60 " "attr 60 4711"
-	kill "$pid"
+}
+
+# What is known is there, and what is not is left out, not said to be 0.
+test_metrics() {
+	another_module
+	says metrics "tcp_keepalive_probes_sent_total{netns=\"$ns\"} 0" \
+		"tcp_keepalive_policy_time_seconds{netns=\"$ns\"} 7200" \
+		"tcp_keepalive_rtt_seconds_bucket{netns=\"$ns\",le=\"+Inf\"} 0" "# EOF"
+	! "$KACTL" -n "$ns" metrics | grep -v '^#' | grep -q conns_applied || fail "it has what there is not"
+}
+
+test_advise() {
+	another_module
+	connection
+	says advise "netns $ns" "recommend nothing"
+	says "advise --behind 100" "recommend kactl policy set time "
+}
+
+test_report() {
+	another_module
+	connection
+	says "report -o -" "$ns" "probes_sent" "</html>"
+}
+
+test_top() {
+	local log
+
+	another_module
+	connection
+	type script >/dev/null || skip "no script here"
+	log=$(mktemp)
+	{ poll 20 grep -q "policy: time" "$log" && printf q; } |
+		TERM=xterm timeout 60 script -qefc "$KACTL -n $ns top" "$log" >/dev/null || fail "top: $(cat "$log")"
+	tr -s ' ' <"$log" | grep -q "netns $ns" || fail "top: $(cat "$log")"
+	rm "$log"
+}
+
+test_http() {
+	another_module
+	in_ns "$ns" python3 -c "if True:
+		import http.server
+		class H(http.server.SimpleHTTPRequestHandler):
+			protocol_version = 'HTTP/1.1'
+			timeout = 5
+		http.server.ThreadingHTTPServer(('127.0.0.1', 7002), H).serve_forever()" 2>/dev/null &
+	poll 20 in_ns "$ns" sh -c "ss -Htln | grep -q :7002"
+	json_is '.[].tcp | [.keepalive, .source]' '[true,61]' http check http://127.0.0.1:7002/ --requests 2
+	says "http check http://127.0.0.1:7002/ --requests 2 --layers" "controlled by the server, and the client 61"
 }
 
 test_older_module_lacks_commands() {

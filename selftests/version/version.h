@@ -17,6 +17,12 @@
 #define TCP_KEEPALIVE_STATUS_UNPROTECTED	60
 #define TCP_KEEPALIVE_SOURCE_NETNS		61
 
+/* Under other numbers they are not what the tool knows them as. */
+#define TCP_KEEPALIVE_A_STATS_DETECT_MS		62
+/* Likewise, in the place of the number of a counter's attribute. */
+#define version_stat(i)							\
+	((i) == KA_CONNS_APPLIED ? 63 : TCP_KEEPALIVE_A_STATS_PROBES_SENT + (i))
+
 #define TCP_KEEPALIVE_CMD_RULE_TEST		60
 #define TCP_KEEPALIVE_CMD_RESTORE		61
 #define TCP_KEEPALIVE_CMD_APPLY			62
