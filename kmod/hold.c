@@ -224,7 +224,8 @@ int ka_hold_init(void)
 {
 	unsigned int i;
 
-	hold_chains = kvcalloc(BIT(HOLD_BITS), sizeof(*hold_chains), GFP_KERNEL);
+	hold_chains = kvcalloc(BIT(HOLD_BITS), sizeof(*hold_chains),
+			       GFP_KERNEL);
 	if (!hold_chains)
 		return -ENOMEM;
 	for (i = 0; i < BIT(HOLD_BITS); i++)

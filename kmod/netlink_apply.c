@@ -35,7 +35,8 @@ static struct netlink_range_validation apply_spread = {
 
 const struct nla_policy
 	ka_netlink_apply_attrs[TCP_KEEPALIVE_A_APPLY_MAX + 1] = {
-	[TCP_KEEPALIVE_A_APPLY_MATCH]	= NLA_POLICY_NESTED(ka_match_filter_attrs),
+	[TCP_KEEPALIVE_A_APPLY_MATCH] =
+		NLA_POLICY_NESTED(ka_match_filter_attrs),
 	[TCP_KEEPALIVE_A_APPLY_IDLE_MIN]	= { .type = NLA_U32 },
 	[TCP_KEEPALIVE_A_APPLY_DRY_RUN]		= { .type = NLA_FLAG },
 	[TCP_KEEPALIVE_A_APPLY_SPREAD_MS] =

@@ -27,7 +27,8 @@
 const struct nla_policy ka_netlink_conn_attrs[TCP_KEEPALIVE_A_CONN_MAX + 1] = {
 	[TCP_KEEPALIVE_A_CONN_STATUS] =
 		NLA_POLICY_MAX(NLA_U32, TCP_KEEPALIVE_STATUS_UNPROTECTED),
-	[TCP_KEEPALIVE_A_CONN_MATCH]	= NLA_POLICY_NESTED(ka_match_filter_attrs),
+	[TCP_KEEPALIVE_A_CONN_MATCH] =
+		NLA_POLICY_NESTED(ka_match_filter_attrs),
 	[TCP_KEEPALIVE_A_CONN_IDLE_MIN]	= { .type = NLA_U32 },
 };
 
