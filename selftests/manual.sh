@@ -43,7 +43,9 @@ scenery() {
 
 struck() {
 	kill "$CONTAINER"
-	rmdir /sys/fs/cgroup/system.slice/{*.service,}
+	rmdir /sys/fs/cgroup/system.slice/{agent,example}.service
+	# Unless it is somebody's else.
+	rmdir /sys/fs/cgroup/system.slice 2>/dev/null || true
 }
 
 # run_example DIR LINE [IN…]: as it stands there, in DIR; what would go on for ever is ended by Ctrl-C
