@@ -90,7 +90,7 @@ def test_statistics():
     with rows.loaded():
         nstat, = cost("exec", "nstat", "-az")
         stats, = cost("exec", ka.KACTL, "stats")
-    held("kactl stats, whole process", stats, min(nstat, 3500000))
+    held("kactl stats, whole process", stats, min(nstat, 4300000))
 
 
 def test_event_that_nobody_hears():
