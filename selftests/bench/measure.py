@@ -113,7 +113,7 @@ def result(row, values):
 
 def line(name, f, compared, unit):
     """The figure as it goes into the table, compared to the row's first or not."""
-    text = f"{name:33}{f['name']:15}{f['value']:>12,.0f}{f['spread_percent']:>8.2f} %"
+    text = f"{name:34}{f['name']:15}{f['value']:>12,.0f}{f['spread_percent']:>8.2f} %"
     if not compared:
         text += " " * 12
     elif unit == "bytes":
@@ -130,7 +130,7 @@ def line(name, f, compared, unit):
 
 def show(rows, unit):
     """The part of the table that is in that unit."""
-    print(f"\n{'':48}{unit:>12}{'spread':>10}{'difference':>12}{'limit':>12}")
+    print(f"\n{'':49}{unit:>12}{'spread':>10}{'difference':>12}{'limit':>12}")
     for row in rows:
         first = row["figures"][0]
         name = row["row"]
