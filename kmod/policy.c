@@ -4,7 +4,6 @@
  * own sysctls, read and written where TCP reads them: there is no copy that
  * could disagree.
  */
-#include <linux/err.h>
 #include <linux/jiffies.h>
 
 #include <linux/tcp_keepalive.h>
@@ -13,6 +12,7 @@
 #include "net.h"
 #include "netlink.h"
 #include "policy.h"
+#include "rule.h"
 #include "ruleset.h"
 
 /* The largest value that a policy accepts; the smallest is 1, of a switch 0. */
@@ -235,22 +235,22 @@ void ka_policy_init(struct ka_net *kn)
  */
 int ka_policy_inherit(struct ka_net *kn, struct ka_net *from)
 {
-	struct ka_rules *rules = NULL;
+	struct ka_rules *rules;
 	struct ka_policy p;
 	int i;
 
-	/* Not for longer than needed: whoever makes it may be short of memory. */
-	mutex_lock(&from->policy_lock);
-	ka_policy_get(from, &p);
-	if (p.v[KA_POLICY_INHERIT])
-		rules = ka_ruleset_lend(from);
-	mutex_unlock(&from->policy_lock);
-	if (IS_ERR(rules))
-		return PTR_ERR(rules);
-
-	for (i = 0; p.v[KA_POLICY_INHERIT] && i < KA_NPOLICY; i++)
+	if (!READ_ONCE(from->inherit))
+		return 0;
+	rules = ka_ruleset_lend(from, &p);
+	if (!rules)
+		return -ENOMEM;
+	if (!p.v[KA_POLICY_INHERIT]) {
+		ka_rules_free(rules);
+		return 0;
+	}
+	for (i = 0; i < KA_NPOLICY; i++)
 		policy_put(kn, i, p.v[i]);
-	return rules ? ka_ruleset_inherit(kn, rules) : 0;
+	return ka_ruleset_inherit(kn, rules);
 }
 
 void ka_policy_exit(struct ka_net *kn)

@@ -2,6 +2,9 @@
 /*
  * Changes of a namespace's rules. Each makes a table anew beside the old one,
  * which connections read meanwhile; what fails has changed nothing.
+ *
+ * With many rules that takes milliseconds. It is done with no lock held, and again
+ * if somebody else has changed the rules by then.
  */
 #include <linux/err.h>
 #include <linux/mutex.h>
@@ -13,6 +16,7 @@
 #include "enforce.h"
 #include "net.h"
 #include "netlink.h"
+#include "policy.h"
 #include "rule.h"
 #include "ruleset.h"
 
@@ -34,15 +38,9 @@ static struct ka_rules *ruleset_swap(struct ka_net *kn, struct ka_rules *rules)
 	struct ka_rules *old = ruleset_now(kn);
 
 	rcu_assign_pointer(kn->rules, rules);
-	WRITE_ONCE(kn->rules_seq, kn->rules_seq + 1);
+	kn->rules_seq++;
 	ka_enforce_changed(kn);
 	return old;
-}
-
-/* The same, done with the old one. */
-static void ruleset_publish(struct ka_net *kn, struct ka_rules *rules)
-{
-	ka_rules_free_rcu(ruleset_swap(kn, rules));
 }
 
 static void ruleset_tell(struct ka_net *kn, const struct ka_rule *r,
@@ -51,55 +49,151 @@ static void ruleset_tell(struct ka_net *kn, const struct ka_rule *r,
 	ka_netlink_rule_changed(kn, r, removed, ++kn->policy_seq);
 }
 
-/*
- * A table like @old with @r put in at place @at; @gone rules that were there are
- * left out. It takes references of its own.
- */
-static struct ka_rules *ruleset_edit(const struct ka_rules *old,
-				     unsigned int at, unsigned int gone,
-				     struct ka_rule *r)
+/* Room that a table with one rule more needs, unless the rules change. */
+static unsigned int ruleset_room(const struct ka_net *kn)
 {
-	unsigned int i, n = 0, was = old ? old->n : 0;
-	struct ka_rules *rules;
+	const struct ka_rules *now;
+	unsigned int room;
 
-	rules = ka_rules_new(was - gone + !!r);
-	if (!rules)
-		return NULL;
-	for (i = 0; i <= was; i++) {
-		if (i == at && r)
-			rules->rule[n++] = r;
-		if (i < was && (i < at || i >= at + gone))
-			rules->rule[n++] = old->rule[i];
-	}
-	for (i = 0; i < n; i++)
-		refcount_inc(&rules->rule[i]->ref);
-	if (!ka_rules_index(rules))
-		return rules;
-	ka_rules_free(rules);
-	return NULL;
+	rcu_read_lock();
+	now = rcu_dereference(kn->rules);
+	room = now ? now->n + 1 : 1;
+	rcu_read_unlock();
+	return room;
 }
 
-/* Under policy_lock. */
-static int ruleset_put(struct ka_net *kn, struct ka_rule *r,
-		       struct netlink_ext_ack *extack)
+/*
+ * Begin a table with references on the rules that there are, none perhaps, and
+ * room for one more. *seq says which rules, *p the policy beside them.
+ */
+static struct ka_rules *ruleset_copy(struct ka_net *kn, u32 *seq,
+				     struct ka_policy *p)
 {
-	struct ka_rules *old = ruleset_now(kn), *rules;
-	unsigned int at = ka_rules_find(old, r->pref);
-	bool there = old && at < old->n && old->rule[at]->pref == r->pref;
+	const struct ka_rules *now;
+	struct ka_rules *rules;
+	unsigned int i, n;
 
-	if (old && !there && old->n >= TCP_KEEPALIVE_RULES_MAX) {
+again:
+	rules = ka_rules_new(ruleset_room(kn));
+	if (!rules)
+		return NULL;
+	mutex_lock(&kn->policy_lock);
+	now = ruleset_now(kn);
+	n = now ? now->n : 0;
+	if (n >= rules->n) {
+		mutex_unlock(&kn->policy_lock);
+		ka_rules_free(rules);
+		goto again;
+	}
+	for (i = 0; i < n; i++) {
+		rules->rule[i] = now->rule[i];
+		refcount_inc(&rules->rule[i]->ref);
+	}
+	rules->n = n;
+	*seq = kn->rules_seq;
+	ka_policy_get(kn, p);
+	mutex_unlock(&kn->policy_lock);
+	return rules;
+}
+
+enum ruleset_op {
+	RULESET_ADD,
+	RULESET_REPLACE,
+	RULESET_DEL,
+};
+
+/*
+ * Put @r in the place of @pref, 0 being the next, or nothing if it is NULL; the rule
+ * that was there goes into *gone with its reference.
+ */
+static int ruleset_edit(struct ka_rules *rules, enum ruleset_op op,
+			unsigned int pref, struct ka_rule *r,
+			struct ka_rule **gone, struct netlink_ext_ack *extack)
+{
+	unsigned int at;
+	bool there;
+
+	if (!pref)
+		pref = (rules->n ? rules->rule[rules->n - 1]->pref : 0) +
+		       RULESET_STEP;
+	at = ka_rules_find(rules, pref);
+	there = at < rules->n && rules->rule[at]->pref == pref;
+	if (op == RULESET_DEL && !there) {
+		NL_SET_ERR_MSG(extack, "pref: there is no rule with this one");
+		return -ENOENT;
+	}
+	if (pref > TCP_KEEPALIVE_PREF_MAX) {
+		NL_SET_ERR_MSG(extack,
+			       "pref: none is left after the highest in use (1 to 32767 allowed); give one");
+		return -ERANGE;
+	}
+	if (op == RULESET_ADD && there) {
+		NL_SET_ERR_MSG(extack, "pref: there is a rule with this one");
+		return -EEXIST;
+	}
+	if (!there && rules->n >= TCP_KEEPALIVE_RULES_MAX) {
 		NL_SET_ERR_MSG(extack,
 			       "there are 1024 rules already, which is all that a namespace may have");
 		return -ENOSPC;
 	}
-	rules = ruleset_edit(old, at, there, r);
-	if (!rules)
-		return -ENOMEM;
+
 	if (there)
-		ruleset_tell(kn, old->rule[at], true);
-	ruleset_publish(kn, rules);
-	ruleset_tell(kn, r, false);
+		*gone = rules->rule[at];
+	memmove(&rules->rule[at + !!r], &rules->rule[at + there],
+		(rules->n - at - there) * sizeof(*rules->rule));
+	if (r) {
+		r->pref = pref;
+		refcount_inc(&r->ref);
+		rules->rule[at] = r;
+	}
+	rules->n += !!r - there;
 	return 0;
+}
+
+/* If the rules are those of @seq still: @rules from now on, which is taken over. */
+static bool ruleset_publish(struct ka_net *kn, struct ka_rules *rules, u32 seq,
+			    const struct ka_rule *gone, const struct ka_rule *r)
+{
+	mutex_lock(&kn->policy_lock);
+	if (kn->rules_seq != seq) {
+		mutex_unlock(&kn->policy_lock);
+		ka_rules_free(rules);
+		return false;
+	}
+	if (gone)
+		ruleset_tell(kn, gone, true);
+	ka_rules_free_rcu(ruleset_swap(kn, rules));
+	if (r)
+		ruleset_tell(kn, r, false);
+	mutex_unlock(&kn->policy_lock);
+	return true;
+}
+
+/* Make a change, as ruleset_edit() says. */
+static int ruleset_change(struct ka_net *kn, enum ruleset_op op,
+			  unsigned int pref, struct ka_rule *r,
+			  struct ka_rule **gone, struct netlink_ext_ack *extack)
+{
+	struct ka_rules *rules;
+	struct ka_policy p;
+	int err;
+	u32 seq;
+
+	do {
+		ka_rule_put(*gone);
+		*gone = NULL;
+		rules = ruleset_copy(kn, &seq, &p);
+		if (!rules)
+			return -ENOMEM;
+		err = ruleset_edit(rules, op, pref, r, gone, extack);
+		if (!err && rules->n)
+			err = ka_rules_index(rules);
+		if (err || !rules->n) {
+			ka_rules_free(rules);
+			rules = NULL;
+		}
+	} while (!err && !ruleset_publish(kn, rules, seq, *gone, r));
+	return err;
 }
 
 /**
@@ -116,30 +210,9 @@ static int ruleset_put(struct ka_net *kn, struct ka_rule *r,
 int ka_ruleset_add(struct ka_net *kn, struct ka_rule *r,
 		   struct netlink_ext_ack *extack)
 {
-	const struct ka_rules *old;
-	unsigned int at, pref;
-	int err = 0;
+	struct ka_rule *gone = NULL;
 
-	mutex_lock(&kn->policy_lock);
-	old = ruleset_now(kn);
-	pref = r->pref;
-	if (!pref)
-		pref = old ? old->rule[old->n - 1]->pref + RULESET_STEP :
-			     RULESET_STEP;
-	at = ka_rules_find(old, pref);
-	if (pref > TCP_KEEPALIVE_PREF_MAX) {
-		NL_SET_ERR_MSG(extack,
-			       "pref: none is left after the highest in use (1 to 32767 allowed); give one");
-		err = -ERANGE;
-	} else if (old && at < old->n && old->rule[at]->pref == pref) {
-		NL_SET_ERR_MSG(extack, "pref: there is a rule with this one");
-		err = -EEXIST;
-	} else {
-		r->pref = pref;
-		err = ruleset_put(kn, r, extack);
-	}
-	mutex_unlock(&kn->policy_lock);
-	return err;
+	return ruleset_change(kn, RULESET_ADD, r->pref, r, &gone, extack);
 }
 
 /**
@@ -155,36 +228,12 @@ int ka_ruleset_add(struct ka_net *kn, struct ka_rule *r,
 int ka_ruleset_replace(struct ka_net *kn, struct ka_rule *r,
 		       struct netlink_ext_ack *extack)
 {
+	struct ka_rule *gone = NULL;
 	int err;
 
-	mutex_lock(&kn->policy_lock);
-	err = ruleset_put(kn, r, extack);
-	mutex_unlock(&kn->policy_lock);
+	err = ruleset_change(kn, RULESET_REPLACE, r->pref, r, &gone, extack);
+	ka_rule_put(gone);
 	return err;
-}
-
-/* Under policy_lock. */
-static struct ka_rule *ruleset_del(struct ka_net *kn, unsigned int pref,
-				   struct netlink_ext_ack *extack)
-{
-	struct ka_rules *old = ruleset_now(kn), *rules = NULL;
-	unsigned int at = ka_rules_find(old, pref);
-	struct ka_rule *r;
-
-	if (!old || at == old->n || old->rule[at]->pref != pref) {
-		NL_SET_ERR_MSG(extack, "pref: there is no rule with this one");
-		return ERR_PTR(-ENOENT);
-	}
-	if (old->n > 1) {
-		rules = ruleset_edit(old, at, 1, NULL);
-		if (!rules)
-			return ERR_PTR(-ENOMEM);
-	}
-	r = old->rule[at];
-	refcount_inc(&r->ref);
-	ruleset_publish(kn, rules);
-	ruleset_tell(kn, r, true);
-	return r;
 }
 
 /**
@@ -200,29 +249,14 @@ static struct ka_rule *ruleset_del(struct ka_net *kn, unsigned int pref,
 struct ka_rule *ka_ruleset_del(struct ka_net *kn, unsigned int pref,
 			       struct netlink_ext_ack *extack)
 {
-	struct ka_rule *r;
+	struct ka_rule *gone = NULL;
+	int err;
 
-	mutex_lock(&kn->policy_lock);
-	r = ruleset_del(kn, pref, extack);
-	mutex_unlock(&kn->policy_lock);
-	return r;
-}
-
-/* Under policy_lock: all rules, and the policy unless @p is NULL. */
-static void ruleset_restore(struct ka_net *kn, struct ka_rules *rules,
-			    struct ka_policy *p)
-{
-	struct ka_rules *old = ruleset_swap(kn, rules);
-	unsigned int i;
-
-	/* Before anybody is told, which takes time. */
-	if (p)
-		ka_policy_restore(kn, p);
-	for (i = 0; old && i < old->n; i++)
-		ruleset_tell(kn, old->rule[i], true);
-	for (i = 0; rules && i < rules->n; i++)
-		ruleset_tell(kn, rules->rule[i], false);
-	ka_rules_free_rcu(old);
+	err = ruleset_change(kn, RULESET_DEL, pref, NULL, &gone, extack);
+	if (!err)
+		return gone;
+	ka_rule_put(gone);
+	return ERR_PTR(err);
 }
 
 /**
@@ -249,41 +283,42 @@ void ka_ruleset_flush(struct ka_net *kn)
 void ka_ruleset_restore(struct ka_net *kn, struct ka_rules *rules,
 			struct ka_policy *p)
 {
+	struct ka_rules *old;
+	unsigned int i;
+
 	mutex_lock(&kn->policy_lock);
-	ruleset_restore(kn, rules, p);
+	old = ruleset_swap(kn, rules);
+	/* Before anybody is told, which takes time. */
+	if (p)
+		ka_policy_restore(kn, p);
+	for (i = 0; old && i < old->n; i++)
+		ruleset_tell(kn, old->rule[i], true);
+	for (i = 0; rules && i < rules->n; i++)
+		ruleset_tell(kn, rules->rule[i], false);
 	mutex_unlock(&kn->policy_lock);
+	ka_rules_free_rcu(old);
 }
 
 /**
  * ka_ruleset_lend - begin a table with references on a namespace's rules
- * @kn: the namespace; its policy_lock is held
+ * @kn: the namespace
+ * @p: its policy at the same time
  *
  * May sleep.
  *
- * Return: for ka_ruleset_inherit(); NULL if there are no rules, or an ERR_PTR.
+ * Return: for ka_ruleset_inherit() or ka_rules_free(); NULL for want of memory.
  */
-struct ka_rules *ka_ruleset_lend(struct ka_net *kn)
+struct ka_rules *ka_ruleset_lend(struct ka_net *kn, struct ka_policy *p)
 {
-	const struct ka_rules *now = ruleset_now(kn);
-	struct ka_rules *rules;
-	unsigned int i;
+	u32 seq;
 
-	if (!now)
-		return NULL;
-	rules = ka_rules_new(now->n);
-	if (!rules)
-		return ERR_PTR(-ENOMEM);
-	for (i = 0; i < now->n; i++) {
-		rules->rule[i] = now->rule[i];
-		refcount_inc(&rules->rule[i]->ref);
-	}
-	return rules;
+	return ruleset_copy(kn, &seq, p);
 }
 
 /**
  * ka_ruleset_inherit - start a new namespace with its maker's rules
  * @kn: the new namespace, which nobody else knows yet
- * @rules: what ka_ruleset_lend() made of the maker's, not NULL; taken over
+ * @rules: what ka_ruleset_lend() made of the maker's; taken over
  *
  * May sleep.
  *
@@ -291,9 +326,9 @@ struct ka_rules *ka_ruleset_lend(struct ka_net *kn)
  */
 int ka_ruleset_inherit(struct ka_net *kn, struct ka_rules *rules)
 {
-	int err = ka_rules_own(rules);
+	int err = rules->n ? ka_rules_own(rules) : 0;
 
-	if (err) {
+	if (err || !rules->n) {
 		ka_rules_free(rules);
 		return err;
 	}
@@ -306,6 +341,6 @@ int ka_ruleset_inherit(struct ka_net *kn, struct ka_rules *rules)
 void ka_ruleset_exit(struct ka_net *kn)
 {
 	mutex_lock(&kn->policy_lock);
-	ruleset_publish(kn, NULL);
+	ka_rules_free_rcu(ruleset_swap(kn, NULL));
 	mutex_unlock(&kn->policy_lock);
 }

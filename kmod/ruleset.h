@@ -20,7 +20,7 @@ void ka_ruleset_flush(struct ka_net *kn);
 void ka_ruleset_restore(struct ka_net *kn, struct ka_rules *rules,
 			struct ka_policy *p);
 
-struct ka_rules *ka_ruleset_lend(struct ka_net *kn);
+struct ka_rules *ka_ruleset_lend(struct ka_net *kn, struct ka_policy *p);
 int ka_ruleset_inherit(struct ka_net *kn, struct ka_rules *rules);
 void ka_ruleset_exit(struct ka_net *kn);
 

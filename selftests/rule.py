@@ -287,6 +287,19 @@ def test_pref():
         assert ns.kactl("rule", "flush") == [] == rules(ns)
 
 
+def test_at_once():
+    """Several that change the rules at once, each making a table of a thousand."""
+    with ka.Netns() as ns:
+        assert restore(ns, "rule add remote 192.0.2.0/24 keepalive on\n" * 900) == (0, "", "")
+        add = f"for i in $(seq 20); do {ka.KACTL} -n {ns.name} rule add lport $((i * PLACE)) keepalive on || exit; done"
+        shells = [subprocess.Popen(["sh", "-c", add.replace("PLACE", str(i + 1))], stdout=subprocess.PIPE, text=True)
+                  for i in range(4)]
+        said = [line for shell in shells for line in shell.communicate()[0].splitlines()]
+        assert [shell.returncode for shell in shells] == [0] * 4
+        assert sorted(said) == [f"pref {10 * i}" for i in range(901, 981)], said
+        assert [r["pref"] for r in rules(ns)] == [10 * i for i in range(1, 981)]
+
+
 def test_too_many():
     with ka.Netns() as ns:
         text = "rule add time 60\n" * 1024
