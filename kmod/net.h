@@ -38,7 +38,7 @@
  * @mib_base: TcpExtTCPKeepAlive less the probes seen, when counting began;
  *	constant after ka_stats_start()
  * @unseen: probes known not to have been seen; under @unseen_lock
- * @unseen_lock: one reader at a time finds out about unseen probes
+ * @unseen_lock: protects @unseen
  * @pending: probes that are out
  * @tracked: records that last
  * @event_seq: number of the last event of a connection; under event.c's lock
@@ -50,7 +50,7 @@
  * @watch_lock: protects @watch and @watched; inside a socket's lock
  * @watch: records whose connection owes an answer
  * @watched: how many
- * @watch_mutex: one pass over @watch at a time
+ * @watch_mutex: one pass at a time looks at records of @watch
  * @dev: /sys/class/tcp_keepalive/netns
  * @own_work: gives it to the namespace's root, once there is one
  * @own_tries: how often that work has looked

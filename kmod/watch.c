@@ -125,19 +125,23 @@ static void watch_look(struct ka_net *kn, struct sock *sk)
  */
 void ka_watch_pass(struct ka_net *kn)
 {
-	unsigned int left;
+	unsigned int left = READ_ONCE(kn->watched);
 
-	mutex_lock(&kn->watch_mutex);
-	left = READ_ONCE(kn->watched);
+	/*
+	 * Passes may take turns: what one has moved to the list's end it has
+	 * looked at when the other gets the mutex.
+	 */
 	while (left) {
 		struct sock *heard[WATCH_BATCH];
-		unsigned int n = watch_pick(kn, &left, heard);
+		unsigned int n;
 
+		mutex_lock(&kn->watch_mutex);
+		n = watch_pick(kn, &left, heard);
 		while (n)
 			watch_look(kn, heard[--n]);
+		mutex_unlock(&kn->watch_mutex);
 		cond_resched();
 	}
-	mutex_unlock(&kn->watch_mutex);
 }
 
 /*
