@@ -116,13 +116,14 @@ void ka_stats_read(struct ka_net *kn, u64 v[KA_NSTATS])
 
 	ka_watch_pass(kn);
 	sent = stats_mib(kn);
-	mutex_lock(&kn->unseen_lock);
 	stats_sum(kn, v);
-	if ((s64)(sent - v[KA_PROBES_SENT]) > (s64)kn->unseen) {
+	if ((s64)(sent - v[KA_PROBES_SENT]) > (s64)READ_ONCE(kn->unseen)) {
 		synchronize_rcu();
 		stats_sum(kn, v);
-		kn->unseen = max_t(s64, kn->unseen, sent - v[KA_PROBES_SENT]);
 	}
+	mutex_lock(&kn->unseen_lock);
+	if ((s64)(sent - v[KA_PROBES_SENT]) > (s64)kn->unseen)
+		WRITE_ONCE(kn->unseen, sent - v[KA_PROBES_SENT]);
 	v[KA_PROBES_UNSEEN] = kn->unseen;
 	mutex_unlock(&kn->unseen_lock);
 
