@@ -127,6 +127,10 @@ check-fleet:
 fuzz:
 	selftests/fuzz/run
 
+# make storm      500 loads, 5,000 namespaces, 100,000 changes of rules, under traffic
+storm:
+	KA_STORM=100 KA_TIMEOUT=14400 TESTS=storm.py selftests/check
+
 # make bench      what it costs, in instructions
 bench:
 	selftests/bench/run
@@ -152,4 +156,4 @@ help:
 	@sed -n 's/^# \(make\|sudo\)/  \1/p' Makefile
 
 .PHONY: all modules btf ctl install install-module install-protocol install-dkms uninstall deb rpm dist clean demo demo-nat demo-picture \
-	check check-deb check-fleet fuzz bench bench-million bench-churn lint vm help
+	check check-deb check-fleet fuzz storm bench bench-million bench-churn lint vm help

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
 """Everything at once, on two CPUs: probes answered, lost and reset while the
-module, namespaces and policies come and go. What is looked for is a kernel
-that complains, and counts that do not add up."""
+module, namespaces, policies and rules come and go. What is looked for is a kernel
+that complains, counts that do not add up, and something that stays behind."""
 
 import contextlib
 import os
@@ -13,7 +13,12 @@ import time
 
 import ka
 
-ROUNDS = int(os.environ.get("KA_STORM", "20"))
+STORM = os.path.dirname(os.path.abspath(__file__)) + "/storm"
+# How much of what make storm does, per cent.
+SHARE = int(os.environ.get("KA_STORM", "2"))
+LOADS, NAMESPACES, RULES = 5 * SHARE, 50 * SHARE, 1000 * SHARE
+ROUNDS = 20
+SLACK_KB = 2048		# what the kernel keeps for later
 CLOSE = 7
 
 
@@ -45,14 +50,26 @@ def loop(work):
         raise failed[0]
 
 
+def tool(*args):
+    """kactl, be the module there or not."""
+    return lambda: subprocess.run([ka.KACTL, *args], capture_output=True, check=False)
+
+
 @contextlib.contextmanager
-def traffic(n=60):
+def asked(ns):
+    """Somebody dumps and applies all the time."""
+    with loop(tool("-n", ns.name, "conn")), loop(tool("-n", ns.name, "apply")), loop(tool("-a", "stats")):
+        yield
+
+
+@contextlib.contextmanager
+def traffic(n=200):
     """Two hosts; n connections with short policies over a wire that loses a
-    third of what arrives. Those that die are replaced."""
+    third of what arrives. Those that die stay dead."""
     with ka.wire() as (c, s):
         socks = ka.pair(c, s, n=n)
         for a, _ in socks:
-            ka.keepalive(a, 1, 1, 2)
+            ka.keepalive(a, 1, 1, 9)
         s.nft("table inet loss { chain l { type filter hook prerouting priority"
               " 0; meta l4proto tcp numgen random mod 3 0 drop; }; }")
         yield c, s, socks
@@ -60,6 +77,35 @@ def traffic(n=60):
         for a, b in socks:
             a.close()
             b.close()
+
+
+def memory():
+    """What the kernel uses for itself, in KB."""
+    with open("/proc/sys/vm/drop_caches", "w", encoding="ascii") as f:
+        f.write("3")
+    with open("/proc/meminfo", encoding="ascii") as f:
+        used = {line.split(":")[0]: int(line.split()[1]) for line in f}
+    return sum(used[k] for k in ("Slab", "Percpu", "KernelStack", "VmallocUsed"))
+
+
+def unload():
+    ka.poll("unloaded", 60, lambda: not subprocess.run(
+        ["rmmod", "tcp_keepalive"], stderr=subprocess.DEVNULL, check=False).returncode)
+
+
+@contextlib.contextmanager
+def nothing_left():
+    """The module unloads after the block, and memory is as it was before."""
+    unload()
+    before = memory()
+    ka.run("modprobe", "tcp_keepalive")
+    yield
+    unload()
+    try:
+        ka.poll(f"memory back at {before} KB", 120, lambda: memory() <= before + SLACK_KB)
+    finally:
+        print(f"# memory: {before} KB before, {memory()} KB after", flush=True)
+        ka.run("modprobe", "tcp_keepalive")
 
 
 def settled(c):
@@ -89,31 +135,44 @@ def test_counts_add_up():
 
 def test_namespaces_gone_with_probes_out():
     need_two_cpus()
-    for _ in range(ROUNDS):
-        with ka.wire() as (c, s):
-            socks = ka.pair(c, s, n=5)
-            s.drop("prerouting")
-            for a, _ in socks:
-                ka.keepalive(a, 1, 1, 9)
-            ka.poll("probes", 10, lambda: c.mib() >= 5)
-            ka.run("ip", "netns", "del", c.name)
-            for a, b in socks:
-                a.close()
-                b.close()
+    with nothing_left(), traffic() as (c, _, socks):
+        with ka.Netns() as maker, asked(c):
+            maker.kactl("policy", "set", "time", "1", "intvl", "1", "probes", "9", "enforce", "on", "inherit", "on")
+            maker.exec(STORM, "namespaces", str(NAMESPACES), "20")
+        for a, _ in socks:
+            a.close()
+        settled(c)
 
 
 def test_loaded_and_unloaded_under_traffic():
     need_two_cpus()
-    with traffic():
-        for _ in range(ROUNDS):
-            with loop(lambda: subprocess.run([ka.KACTL, "-a", "stats"],
-                                             capture_output=True, check=False)):
-                ka.poll("unloaded", 20, lambda: not subprocess.run(
-                    ["rmmod", "tcp_keepalive"], stderr=subprocess.DEVNULL,
-                    check=False).returncode)
+    with nothing_left(), traffic() as (c, _, socks):
+        with asked(c):
+            for _ in range(LOADS):
+                unload()
                 ka.run("modprobe", "tcp_keepalive")
-    with traffic(10) as (c, _, socks):
         ka.poll("probes", 10, lambda: c.stats()["probes_sent"] >= 10)
+        for a, _ in socks:
+            a.close()
+        ka.poll("no probe out", 30, lambda: c.stats()["probes_pending"] == 0)
+        ka.law(c.stats())
+
+
+def test_rules_replaced_while_connections_open():
+    """Each connection gets one rule whole."""
+    need_two_cpus()
+    with nothing_left(), traffic() as (c, s, socks):
+        opened = 0
+        with asked(c), subprocess.Popen(["ip", "netns", "exec", c.name, STORM, "rules", str(RULES)]) as storm:
+            while storm.poll() is None:
+                for a, b in ka.pair(c, s, n=5):
+                    got = [a.getsockopt(socket.IPPROTO_TCP, opt) for opt in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL)]
+                    assert got[0] == got[1] and got[0] < 7200 or got == [7200, 75], got
+                    opened += got[0] == got[1]
+                    a.close()
+                    b.close()
+            assert storm.returncode == 0
+        assert opened and len(c.kactl("rule")) == 20
         for a, _ in socks:
             a.close()
         settled(c)
