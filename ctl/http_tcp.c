@@ -31,13 +31,16 @@ static bool end_of(const struct sockaddr_storage *ss, struct end *e)
 {
 	const struct sockaddr_in6 *in6 = (const void *)ss;
 	const struct sockaddr_in *in = (const void *)ss;
-	const void *addr = &in->sin_addr;
-	in_port_t port = in->sin_port;
+	const void *addr;
+	in_port_t port;
 
-	if (ss->ss_family == AF_INET6) {
+	if (ss->ss_family == AF_INET) {
+		addr = &in->sin_addr;
+		port = in->sin_port;
+	} else if (ss->ss_family == AF_INET6) {
 		addr = &in6->sin6_addr;
 		port = in6->sin6_port;
-	} else if (ss->ss_family != AF_INET) {
+	} else {
 		return false;
 	}
 	snprintf(e->port, sizeof(e->port), "%u", ntohs(port));
