@@ -18,7 +18,7 @@ CHURN, MANY, MODULE, HELD, KACTL = sys.argv[1:6]
 SECONDS, RUNS = int(sys.argv[6]), int(sys.argv[7])
 IDLE = 20000		# sockets that are open all the time, and probed each TIME seconds
 TIME = 10
-TURN = min(5, SECONDS)	# seconds at a stretch
+TURN = min(TIME, SECONDS)	# seconds at a stretch: all idle ones are probed once
 RULES = 1024
 LIMIT_PERCENT, LIMIT_NS = 2, 1000000
 
