@@ -4,16 +4,14 @@
 one is accounted for; once there is memory again, all is as ever."""
 
 import contextlib
-import os
 import subprocess
 import time
 
+import fault
 import ka
 import monitor
 
 CONNS = 80              # more than each CPU has records in reserve
-HERE = os.path.dirname(os.path.abspath(__file__))
-MODULE = HERE + "/nomem/nomem.ko"
 
 
 def log():
@@ -23,21 +21,16 @@ def log():
 
 @contextlib.contextmanager
 def nomem():
-    """No memory, for the length of the block."""
-    if not os.path.exists(MODULE):
-        raise ka.Skip("nomem.ko is not built")
-    with open("/proc/kallsyms", encoding="ascii") as f:
-        if " should_failslab\n" not in f.read():
-            raise ka.Skip("no should_failslab in this kernel")
-    ka.run("insmod", MODULE)
+    """No memory for the hooks, for the length of the block."""
+    fault.parameter("nth", "1")
     try:
         yield
     finally:
-        ka.run("rmmod", "nomem")
+        fault.parameter("nth", "0")
 
 
 def test_no_memory_for_records():
-    with ka.wire() as (c, s):
+    with fault.faults(), ka.wire() as (c, s):
         socks = ka.pair(c, s, n=CONNS)
         with nomem():
             for a, _ in socks:
@@ -63,7 +56,7 @@ def test_no_memory_for_records():
 
 def test_no_memory_for_events():
     """A listener sees the gap, and how many it was."""
-    with ka.wire() as (c, s):
+    with fault.faults(), ka.wire() as (c, s):
         socks = ka.pair(c, s, n=CONNS)
         for a, _ in socks:
             ka.keepalive(a, 1, 2, 9)

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * For tests: of what the module tcp_keepalive asks the kernel for while a process
- * of a certain name runs, the n-th fails, alone or with all that come after it.
- * Release kernels have no fault injection; ftrace leads the calls elsewhere
- * instead. To be loaded before tcp_keepalive.
+ * of a certain name runs, or in softirqs, the n-th fails, alone or with all that
+ * come after it. Release kernels have no fault injection; ftrace leads the calls
+ * elsewhere instead. A kprobe would not be heard inside of the kprobes that the
+ * module asks in. To be loaded before tcp_keepalive.
  */
 #include <linux/atomic.h>
 #include <linux/err.h>
-#include <linux/ftrace.h>
 #include <linux/module.h>
 #include <linux/sched.h>
 #include <linux/string.h>
+
+#include "ftrace.h"
 
 static char *null = "";
 module_param(null, charp, 0444);
@@ -21,7 +23,7 @@ MODULE_PARM_DESC(error, "functions that return a negative error");
 
 static char task[TASK_COMM_LEN];
 module_param_string(task, task, sizeof(task), 0644);
-MODULE_PARM_DESC(task, "name of the processes that it happens to");
+MODULE_PARM_DESC(task, "name of the processes that it happens to; empty: softirqs");
 static bool only;
 module_param(only, bool, 0644);
 MODULE_PARM_DESC(only, "the n-th fails and those after it do not");
@@ -67,8 +69,10 @@ static bool notrace fault_now(unsigned long caller)
 	struct module *mod = READ_ONCE(fault_module);
 	unsigned int which = READ_ONCE(nth), n;
 
-	if (!which || !mod || !in_task() || !within_module(caller, mod) ||
-	    strcmp(current->comm, task))
+	if (!which || !mod || !within_module(caller, mod))
+		return false;
+	if (*task ? !in_task() || strcmp(current->comm, task) :
+		    !in_serving_softirq())
 		return false;
 	n = atomic_inc_return(&made);
 	if (only ? n != which : n < which)
@@ -90,7 +94,8 @@ static void notrace fault_divert(unsigned long ip, unsigned long parent_ip,
 #define FAULT_OPS(to) {							\
 	.func		= fault_divert,					\
 	.private	= (to),						\
-	.flags		= FTRACE_OPS_FL_SAVE_REGS | FTRACE_OPS_FL_IPMODIFY, \
+	.flags		= FTRACE_OPS_FL_SAVE_REGS | FTRACE_OPS_FL_IPMODIFY | \
+			  FTRACE_UNGUARDED,				\
 }
 
 static struct {

@@ -7,11 +7,12 @@
  */
 #include <linux/bottom_half.h>
 #include <linux/completion.h>
-#include <linux/ftrace.h>
 #include <linux/math64.h>
 #include <linux/module.h>
 #include <linux/rcupdate.h>
 #include <linux/timekeeping.h>
+
+#include "../../nomem/ftrace.h"
 
 #define EVENT_CALLS	10000
 
@@ -38,7 +39,7 @@ static void notrace event_entry(unsigned long ip, unsigned long parent_ip,
 
 static struct ftrace_ops event_ops = {
 	.func	= event_entry,
-	.flags	= FTRACE_OPS_FL_SAVE_REGS | FTRACE_OPS_FL_RECURSION,
+	.flags	= FTRACE_OPS_FL_SAVE_REGS | FTRACE_UNGUARDED,
 };
 
 static int event_nothing(unsigned long kn)
