@@ -11,6 +11,11 @@
 
 #include "kactl.h"
 
+/* The name is newer than the code. */
+#if LIBCURL_VERSION_NUM < 0x074e00
+#define CURLE_SETOPT_OPTION_SYNTAX CURLE_TELNET_OPTION_SYNTAX
+#endif
+
 /* Its functions, those that are used. */
 struct curl_library {
 	__typeof__(curl_easy_cleanup) *easy_cleanup;
