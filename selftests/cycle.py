@@ -159,7 +159,7 @@ def test_unreachable_for_a_probe_changes_nothing():
     window: TCP ignores it, and goes on as if there were no answer."""
     for family in BOTH:
         with watched(family) as (w,):
-            w.s.drop("prerouting", "reject with icmpx host-unreachable")
+            w.s.drop("prerouting", "reject with icmpx type host-unreachable")
             ka.keepalive(w.a, 4, 2, 3)
             assert hears(w.a) == "ETIMEDOUT"
             probes = w.probes(3)
@@ -175,7 +175,7 @@ def test_unreachable_for_an_ack_is_the_error():
     is what the program is told at the end."""
     for family in BOTH:
         with watched(family) as (w,):
-            w.s.drop("prerouting", "reject with icmpx host-unreachable")
+            w.s.drop("prerouting", "reject with icmpx type host-unreachable")
             w.b.send(b"x")
             assert w.a.recv(1) == b"x"
             error, *_ = w.cap.until("ICMP error", 1, lambda seg: seg.icmp)

@@ -202,6 +202,9 @@ static int wrong(const struct dump *d)
 	return n;
 }
 
+/* The setup cannot skip by itself: Linux 5.10's harness goes on with the test. */
+#define NO_LONG_CHAINS "no tcp_child_ehash_entries in this kernel"
+
 FIXTURE(conns)
 {
 	int id;
@@ -232,7 +235,7 @@ FIXTURE_SETUP(conns)
 	uint32_t group;
 
 	if (!set_hash_size(variant->hash) && variant->hash)
-		SKIP(return, "no tcp_child_ehash_entries in this kernel");
+		return;
 	ASSERT_EQ(0, unshare(CLONE_NEWNET));
 	loopback_up();
 	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &files));
@@ -277,6 +280,8 @@ TEST_F(conns, marked_ones_exactly_once)
 	unsigned long churned;
 	int i;
 
+	if (!self->id)
+		SKIP(return, NO_LONG_CHAINS);
 	for (i = 0; i < 20; i++) {
 		unsigned long before = *self->churned;
 		struct dump d;
@@ -299,6 +304,8 @@ TEST_F(conns, several_at_once)
 	struct dump d[4];
 	int i, left = 4;
 
+	if (!self->id)
+		SKIP(return, NO_LONG_CHAINS);
 	for (i = 0; i < 4; i++)
 		dump_start(&d[i], &self->m);
 	while (left)
@@ -319,6 +326,8 @@ TEST_F(conns, cut_off_half_way)
 	struct dump d;
 	int i;
 
+	if (!self->id)
+		SKIP(return, NO_LONG_CHAINS);
 	for (i = 0; i < 100; i++) {
 		dump_start(&d, &self->m);
 		part(&d);

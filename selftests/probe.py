@@ -151,7 +151,7 @@ def test_unreachable():
     for family in BOTH:
         with ka.wire() as (c, s):
             (a, b), = ka.pair(c, s, family)
-            s.drop("prerouting", "reject with icmpx host-unreachable")
+            s.drop("prerouting", "reject with icmpx type host-unreachable")
             b.send(b"x")
             assert a.recv(1) == b"x"
             s.drop("output", table="mute")
@@ -167,7 +167,7 @@ def test_unreachable_for_a_probe_is_no_word():
     """A probe's sequence number is out of window (SND.UNA - 1): TCP ignores
     an ICMP error for it."""
     for family in BOTH:
-        with probing(family, verdict="reject with icmpx host-unreachable",
+        with probing(family, verdict="reject with icmpx type host-unreachable",
                      cnt=3) as (c, _, a, _b):
             assert dead(a, 30) == "ETIMEDOUT"
             ka.expect(c, probes_sent=3, probes_lost=3, conns_dead=1,

@@ -77,7 +77,9 @@ def measure(rows):
                 continue
             with enter():
                 for commands in work:
-                    for c, v in zip(commands, run(state, commands), strict=True):
+                    got = run(state, commands)
+                    assert len(got) == len(commands), (commands, got)
+                    for c, v in zip(commands, got):
                         values.setdefault(key(state, c), []).append(v)
                     print(f"bench: {repeat + 1} of {REPEATS}, {key(state, commands[0])}", flush=True)
     return values
