@@ -64,6 +64,20 @@ static void hook_leave(void)
 }
 
 /*
+ * What TCP closes it with, or 0 where a process does. A program that asks for
+ * SO_ERROR clears that, and without the lock, but cannot in an orphan.
+ */
+static int hook_error(const struct sock *sk)
+{
+	int err = READ_ONCE(sk->sk_err);
+
+	if (!err && inet_csk(sk)->icsk_probes_out &&
+	    !sock_owned_by_user_nocheck(sk) && !sock_flag(sk, SOCK_DEAD))
+		err = READ_ONCE(sk->sk_err_soft) ?: ETIMEDOUT;
+	return err;
+}
+
+/*
  * Did the keepalive timer close it, with the error @err? The timer is then the
  * one that runs, thus not pending, everything sent has been acknowledged, and
  * the error is the one that tcp_write_err() chooses. An RST or a tcp_abort()
@@ -104,8 +118,7 @@ static noinline void hook_established(struct sock *sk, int oldstate)
 
 static noinline void hook_close(struct sock *sk, int oldstate)
 {
-	/* A program that asks for SO_ERROR clears it without the lock. */
-	int err = READ_ONCE(sk->sk_err);
+	int err = hook_error(sk);
 	struct ka_net *kn;
 
 	rcu_read_lock();

@@ -11,6 +11,7 @@ import time
 
 import ka
 
+HERE = os.path.dirname(os.path.abspath(__file__))
 BOTH = (socket.AF_INET, socket.AF_INET6)
 TIMESTAMPS = 12         # bytes of the TCP timestamp option, padded
 ESTABLISHED, FIN_WAIT2, CLOSE = 1, 5, 7
@@ -119,6 +120,35 @@ def test_dead_by_keepalive():
                       conns_unreachable=0, probes_pending=0, conns_tracked=0,
                       conns_reset=0)
             assert c.mib("TCPAbortOnTimeout") == 1
+
+
+@contextlib.contextmanager
+def asked():
+    """Just as TCP closes it, a thread of the program asks for SO_ERROR."""
+    module = HERE + "/kern/asks.ko"
+    if not os.path.exists(module):
+        raise ka.Skip("asks.ko is not built")
+    ka.run("insmod", module, "port=7000")
+    try:
+        yield
+    finally:
+        ka.run("rmmod", "asks")
+
+
+def test_dead_whoever_asks_for_the_error():
+    for family in BOTH:
+        with asked(), probing(family, cnt=3) as (c, _, a, _b):
+            assert dead(a, 30) is None
+            ka.expect(c, probes_sent=3, probes_lost=3, probes_abandoned=0,
+                      conns_dead=1, conns_unreachable=0)
+        # And no other end is taken for that.
+        with asked(), probing(family) as (c, _, a, _b):
+            abort(a)
+            ka.expect(c, probes_abandoned=1, conns_dead=0)
+        with asked(), probing(family) as (c, _, a, _b):
+            c.exec("ss", "-K", "dport", "=", ":7000")
+            assert dead(a, 5) is None
+            ka.expect(c, probes_abandoned=1, conns_dead=0)
 
 
 def test_dead_with_no_probe():
