@@ -16,9 +16,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 SHARE = "/usr/local/share/tcp-keepalive/tcp_keepalive.yaml"
 SPEC = os.environ.get("KA_SPEC", SHARE)
 HEADER = os.path.join(HERE, "include/linux/tcp_keepalive.h")
-YNL = os.environ.get("KA_YNL", "/usr/src/ynl/tools/net/ynl/cli.py")
-SCHEMA = os.path.join(os.path.dirname(YNL),
-                      "../../../Documentation/netlink/genetlink.yaml")
+TREE = os.environ.get("KA_YNL", "/usr/src/ynl")
+SCHEMA = TREE + "/Documentation/netlink/genetlink.yaml"
 
 
 def spec():
@@ -47,18 +46,23 @@ def c_name(prefix, name):
     return f"TCP_KEEPALIVE_{prefix}_{name}".upper().replace("-", "_")
 
 
+def ynl_command(ns, *args):
+    spec()
+    for place in "pyynl/cli.py", "cli.py":      # since 6.14, and before
+        path = f"{TREE}/tools/net/ynl/{place}"
+        if os.path.exists(path):
+            return ["ip", "netns", "exec", ns.name, "python3", path, "--spec",
+                    SPEC, "--schema", SCHEMA, "--output-json", *args]
+    raise ka.Skip(f"no ynl in {TREE} (KA_YNL)")
+
+
 def ynl(ns, *args):
-    if not os.path.exists(YNL):
-        raise ka.Skip(f"no ynl at {YNL} (KA_YNL)")
-    p = subprocess.run(["ip", "netns", "exec", ns.name, "python3", YNL,
-                        "--spec", SPEC, "--schema", SCHEMA, "--output-json",
-                        *args], text=True,
-                       capture_output=True, check=False)
+    p = subprocess.run(ynl_command(ns, *args), text=True, capture_output=True,
+                       check=False)
     return p.returncode, p.stdout, p.stderr
 
 
 def ynl_do(ns, op, **attrs):
-    spec()
     status, out, err = ynl(ns, "--do", op, "--json", json.dumps(attrs))
     assert status == 0, err
     return json.loads(out)
@@ -157,7 +161,6 @@ def test_ynl_sets_and_resets_the_policy():
 
 def test_ynl_is_refused():
     with ka.Netns() as ns:
-        spec()
         for attrs, words in (({"time": 40000}, ("out of range", ".time")),
                              ({}, ("time, intvl, probes",))):
             status, out, err = ynl(ns, "--do", "policy-set", "--json",
@@ -203,7 +206,6 @@ def test_ynl_dumps_connections():
                            ({"idle-min": 3600}, 0),
                            ({"match": {"rport-min": 7000}}, 1),
                            ({"match": {"rport-min": 7001}}, 0)):
-            spec()
             status, out, err = ynl(c, "--dump", "conn-get", "--json",
                                    json.dumps(request))
             assert status == 0, err
@@ -216,7 +218,6 @@ def test_ynl_dumps_connections():
 
 
 def ynl_dump(ns, op, **attrs):
-    spec()
     status, out, err = ynl(ns, "--dump", op, "--json", json.dumps(attrs))
     assert status == 0, err
     return json.loads(out)
@@ -265,14 +266,12 @@ def wchan(pid):
 @contextlib.contextmanager
 def listening(ns, group, seconds):
     """The events of the group, filled in at the end of the block."""
-    spec()
     events = []
-    with subprocess.Popen(["ip", "netns", "exec", ns.name, "python3", YNL,
-                           "--spec", SPEC, "--schema", SCHEMA,
-                           "--output-json", "--subscribe", group,
-                           "--sleep", str(seconds)],
+    with subprocess.Popen(ynl_command(ns, "--subscribe", group, "--sleep",
+                                      str(seconds)),
                           stdout=subprocess.PIPE, text=True) as p:
-        ka.poll("a listener", 30, lambda: "nanosleep" in wchan(p.pid))
+        ka.poll("a listener", 30,
+                lambda: re.search("nanosleep|ep_?poll", wchan(p.pid)))
         yield events
         out = p.communicate(timeout=300)[0]
     for line in out.splitlines():       # a list, or one event a line
