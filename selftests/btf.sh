@@ -10,6 +10,8 @@ with_copy() {
 	type pahole >/dev/null || skip "no pahole"
 	type bpftool >/dev/null || skip "no bpftool"
 	[ -r /sys/kernel/btf/vmlinux ] || skip "this kernel has no BTF"
+	# Of any module: some are loaded.
+	[ "$(ls /sys/kernel/btf)" != vmlinux ] || skip "this kernel has no BTF of modules"
 	tmp=$(mktemp -d)
 	ko=$tmp/tcp_keepalive.ko
 	trap 'rm -r "$tmp"; cleanup' EXIT
