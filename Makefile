@@ -7,6 +7,7 @@
 # make demo       see it at work in a virtual machine; changes nothing here
 # make demo-nat   likewise: programs that never asked for keepalive, behind a NAT that forgets them
 # make check      all tests, in that machine
+# make check-all  all tests on each kernel that is supported
 # make check-deb  the packages: installed, upgraded, with other kernels, removed
 # make check-fleet   dist/fleet: three machines, Ansible, Prometheus, and what Kubernetes would run
 # make fuzz       the tool against a hostile kernel and odd words, for 10 minutes
@@ -118,6 +119,9 @@ demo-picture:
 check:
 	selftests/check
 
+check-all:
+	selftests/check-all
+
 check-deb:
 	selftests/deb/check
 
@@ -156,4 +160,4 @@ help:
 	@sed -n 's/^# \(make\|sudo\)/  \1/p' Makefile
 
 .PHONY: all modules btf ctl install install-module install-protocol install-dkms uninstall deb rpm dist clean demo demo-nat demo-picture \
-	check check-deb check-fleet fuzz storm bench bench-million bench-churn lint vm help
+	check check-all check-deb check-fleet fuzz storm bench bench-million bench-churn lint vm help
