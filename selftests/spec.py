@@ -17,7 +17,7 @@ SHARE = "/usr/local/share/tcp-keepalive/tcp_keepalive.yaml"
 SPEC = os.environ.get("KA_SPEC", SHARE)
 HEADER = os.path.join(HERE, "include/linux/tcp_keepalive.h")
 TREE = os.environ.get("KA_YNL", "/usr/src/ynl")
-SCHEMA = TREE + "/Documentation/netlink/genetlink.yaml"
+SCHEMA = TREE + "/Documentation/netlink/genetlink-c.yaml"
 
 
 def spec():
