@@ -98,7 +98,7 @@ http.server.ThreadingHTTPServer(("127.0.0.1", 8015), H).serve_forever()
 PYTHON1 = PYTHON.replace("ThreadingHTTPServer", "HTTPServer").replace("8015", "8016")
 
 SERVERS = {
-    "nginx": ("conf", NGINX, ["nginx", "-c", "%(dir)s/conf", "-e", "%(dir)s/error"], 8001),
+    "nginx": ("conf", NGINX, ["nginx", "-c", "%(dir)s/conf"], 8001),
     "apache2": ("apache", APACHE, ["apache2", "-X", "-f", "%(dir)s/apache"], 8011),
     "haproxy": ("haproxy", HAPROXY, ["haproxy", "-f", "%(dir)s/haproxy"], 8012),
     "lighttpd": ("lighttpd", LIGHTTPD, ["lighttpd", "-D", "-f", "%(dir)s/lighttpd"], 8013),
