@@ -11,6 +11,7 @@
 # make check-deb  the packages: installed, upgraded, with other kernels, removed
 # make check-fleet   dist/fleet: three machines, Ansible, Prometheus, and what Kubernetes would run
 # make fuzz       the tool against a hostile kernel and odd words, for 10 minutes
+# make fuzz-family   the module against random messages, a million of them
 # make help       the rest
 
 VERSION := 0.1
@@ -135,6 +136,9 @@ fuzz:
 storm:
 	KA_STORM=100 KA_TIMEOUT=14400 TESTS=storm.py selftests/check
 
+fuzz-family:
+	selftests/fuzz/messages
+
 # make bench      what it costs, in instructions
 bench:
 	selftests/bench/run
@@ -160,4 +164,4 @@ help:
 	@sed -n 's/^# \(make\|sudo\)/  \1/p' Makefile
 
 .PHONY: all modules btf ctl install install-module install-protocol install-dkms uninstall deb rpm dist clean demo demo-nat demo-picture \
-	check check-all check-deb check-fleet fuzz storm bench bench-million bench-churn lint vm help
+	check check-all check-deb check-fleet fuzz fuzz-family storm bench bench-million bench-churn lint vm help

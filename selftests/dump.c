@@ -240,7 +240,7 @@ FIXTURE_SETUP(conns)
 	loopback_up();
 	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &files));
 	fd = netlink();
-	self->id = family_id(fd, &group);
+	self->id = family_id(fd, TCP_KEEPALIVE_MCGRP_POLICY, &group);
 	ASSERT_LT(0, self->id);
 	close(fd);
 	start(&self->m, self->id, TCP_KEEPALIVE_CMD_CONN_GET);
@@ -369,7 +369,7 @@ FIXTURE_SETUP(filter)
 	ASSERT_EQ(0, unshare(CLONE_NEWNET));
 	loopback_up();
 	fd = netlink();
-	id = family_id(fd, &group);
+	id = family_id(fd, TCP_KEEPALIVE_MCGRP_POLICY, &group);
 	ASSERT_LT(0, id);
 	close(fd);
 	self->listening = listener(SERVER);

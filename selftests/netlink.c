@@ -37,7 +37,8 @@ FIXTURE_SETUP(family)
 	ASSERT_EQ(0, unshare(CLONE_NEWNET));
 	self->fd = netlink();
 	ASSERT_LE(0, self->fd);
-	self->id = family_id(self->fd, &self->policy_group);
+	self->id = family_id(self->fd, TCP_KEEPALIVE_MCGRP_POLICY,
+			     &self->policy_group);
 	ASSERT_LT(0, self->id);
 	ASSERT_LT(0, self->policy_group);
 }

@@ -140,7 +140,8 @@ static inline struct answer *ask(int fd, struct message *m)
 	}
 }
 
-static inline int family_id(int fd, uint32_t *policy_group)
+/* The family's number, or -1, and that of one of its groups. */
+static inline int family_id(int fd, const char *name, uint32_t *id)
 {
 	struct nlattr *groups[ATTRS] = {}, *group[ATTRS] = {};
 	struct message m;
@@ -159,8 +160,8 @@ static inline int family_id(int fd, uint32_t *policy_group)
 		index_attrs(group, groups[i] + 1,
 			    groups[i]->nla_len - NLA_HDRLEN);
 		if (!strcmp((char *)(group[CTRL_ATTR_MCAST_GRP_NAME] + 1),
-			    TCP_KEEPALIVE_MCGRP_POLICY))
-			*policy_group = number(group[CTRL_ATTR_MCAST_GRP_ID]);
+			    name))
+			*id = number(group[CTRL_ATTR_MCAST_GRP_ID]);
 	}
 	return number(r->attr[CTRL_ATTR_FAMILY_ID]);
 }
