@@ -280,9 +280,10 @@ int ka_rules_own(struct ka_rules *rules)
 	for (i = 0; i < rules->n; i++) {
 		struct ka_rule *other = rules->rule[i], *r;
 
-		r = kmemdup(other, sizeof(*r), GFP_KERNEL_ACCOUNT);
+		r = ka_rule_alloc();
 		if (!r)
 			return -ENOMEM;
+		*r = *other;
 		refcount_set(&r->ref, 1);
 		atomic64_set(&r->hits, 0);
 		ka_match_get(r->match);
