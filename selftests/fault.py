@@ -1,15 +1,19 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
 """Whatever the module asks the kernel for fails once: the first thing that a
-command needs, then the second, and so on until it needs no more. What is
-refused has changed nothing, what is done is done whole, and nothing leaks."""
+command needs, then the second, and so on until it needs no more; and so do the
+messages that it sends. What is refused has changed nothing, what is done is done
+whole, and nothing leaks. In the end each call of the module's object file that can
+fail has failed."""
 
 import contextlib
 import lzma
 import os
 import re
 import socket
+import struct
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -21,16 +25,21 @@ MODULE = HERE + "/nomem/fault.ko"
 PARAMETERS = "/sys/module/fault/parameters/"
 
 # The module's undefined symbols that can fail for want of memory, by what they
-# return then.
-FAIL = {"null": r"alloc|kmemdup|kstrdup|get_free_page",
+# return then; and those that send.
+FAIL = {"null": r"^(?!perf_trace_|.*_caches$).*(alloc|memdup|strdup|get_free_page|kasprintf)",
         "error": r"^(register_|genl_register|__?class_register|device_add|"
-                 r"dev_set_name|tracepoint_probe_register)"}
+                 r"dev_set_name|tracepoint_probe_register|cgroup_get_from_path)",
+        "send": r"^netlink_(unicast|broadcast)"}
+
+# Where something has failed, in all tests.
+failed_at = set()
 
 POLICY = "policy set time 100 intvl 20 probes 4 enforce on inherit on\n"
 
 
-def undefined():
-    """Names of what the module takes from the kernel."""
+@contextlib.contextmanager
+def module_file():
+    """The module, as objdump takes it."""
     path = ka.run("modinfo", "-n", "tcp_keepalive").strip()
     with contextlib.ExitStack() as stack:
         if path.endswith(".xz"):
@@ -39,7 +48,35 @@ def undefined():
                 f.write(packed.read())
             f.flush()
             path = f.name
+        yield path
+
+
+def undefined():
+    """Names of what the module takes from the kernel."""
+    with module_file() as path:
         return [line.split()[1] for line in ka.run("nm", "-u", path).splitlines()]
+
+
+def fails(symbol):
+    return any(re.search(pattern, symbol) for pattern in FAIL.values())
+
+
+def family():
+    """The netlink family's number: see struct genlmsghdr, CTRL_CMD_GETFAMILY."""
+    name = b"tcp_keepalive\0"
+    attr = struct.pack("HH", 4 + len(name), 2) + name.ljust(16, b"\0")
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 16) as sock:
+        sock.bind((0, 0))
+        sock.send(struct.pack("IHHIIBBH", 20 + len(attr), 16, 1, 0, 0, 3, 1, 0) +
+                  attr)
+        reply = sock.recv(65536)
+    at = 20
+    while at < len(reply):
+        size, kind = struct.unpack_from("HH", reply, at)
+        if kind == 1:
+            return struct.unpack_from("H", reply, at + 4)[0]
+        at += (size + 3) & ~3
+    raise AssertionError("no family")
 
 
 def traceable():
@@ -65,15 +102,19 @@ def faults():
     there, symbols = traceable(), undefined()
     words = []
     for kind, pattern in FAIL.items():
-        names = [s for s in symbols if re.search(pattern, s) and s in there]
+        names = [s for s in symbols if re.search(pattern, s)]
         assert names, f"the module calls nothing like {pattern}"
+        assert there.issuperset(names), f"cannot fail: {set(names) - there}"
         words.append(kind + "=" + ",".join(names))
     unload()
     ka.run("insmod", MODULE, *words)
     try:
         ka.run("modprobe", "tcp_keepalive")
+        parameter("family", str(family()))
         yield
     finally:
+        parameter("nth", "0")
+        failed_at.update(parameter("sites").split())
         unload()
         ka.run("rmmod", "fault")
         ka.run("modprobe", "tcp_keepalive")
@@ -87,8 +128,9 @@ def parameter(name, value=None):
         return f.write(value)
 
 
-def fail(task, nth, only):
+def fail(task, nth, only, sends=False):
     parameter("task", task)
+    parameter("sends", "Y" if sends else "N")
     parameter("only", "Y" if only else "N")
     parameter("nth", str(nth))
 
@@ -115,7 +157,8 @@ def refused(p):
     """In one line that says why."""
     assert p.returncode == 1, p
     assert p.stderr.count("\n") == 1, p
-    assert "Cannot allocate memory" in p.stderr, p
+    assert "Cannot allocate memory" in p.stderr or \
+        "No buffer space available" in p.stderr, p
 
 
 def save(ns):
@@ -154,7 +197,7 @@ def test_changes():
             new = save(ns)
             assert new != old, words
             restore(ns, old)
-            for p, failed in each_step(
+            for p, _ in each_step(
                     "kactl", ka.KACTL, "-qn", ns.name, *words.split(),
                     at_least=at_least, input=given):
                 now = save(ns)
@@ -162,7 +205,7 @@ def test_changes():
                     refused(p)
                     assert now == old, f"{words}: {now}, not {old}"
                     continue
-                assert not failed, f"{words}: {p}"
+                # At the most the answer did not come.
                 assert now == new, f"{words}: {now}, not {new}"
                 restore(ns, old)
 
@@ -295,6 +338,47 @@ def test_apply():
             b.close()
 
 
+def lose(c, s, socks):
+    """A probe of each is lost, two maybe; without asking the module."""
+    before = c.mib()
+    s.drop("prerouting")
+    for a, _ in socks:
+        ka.keepalive(a, 1, 2, 9)
+    ka.poll("loss", 30, lambda: c.mib() >= before + 2 * len(socks))
+    time.sleep(1)       # events are sent by a worker
+    s.undrop()
+    for a, _ in socks:
+        ka.keepalive(a, 600)
+
+
+def test_hooks():
+    """Without memory probes are counted all the same, by records in reserve, and
+    events are lost, which shows."""
+    with faults(), ka.wire() as (c, s):
+        socks = ka.pair(c, s, n=3)
+        heard, gone = 0, 0
+        with monitor.monitor(c, "lost", "--timeout", "600") as p:
+            for sends in False, True:
+                before = c.stats()["probes_lost"]
+                fail("*", 1, False, sends)
+                lose(c, s, socks)
+                made, failed = parameter("made"), parameter("failed")
+                parameter("nth", "0")
+                assert made == failed != "0", (made, failed)
+                between = c.stats()["probes_lost"]
+                lose(c, s, socks)
+                gone += between - before
+                heard += c.stats()["probes_lost"] - between
+            p.terminate()
+            said, warned = p.communicate()
+        ka.expect(c, probes_unseen=0)
+        assert len(said.splitlines()) == heard > 0, (said, heard)
+        assert gone > 0 and "lost" in warned, (gone, warned)
+        for a, b in socks:
+            a.close()
+            b.close()
+
+
 def unreclaimable():
     """Kilobytes of slabs and of pages for tables, once what is freed is."""
     with open("/proc/sys/vm/drop_caches", "w", encoding="ascii") as f:
@@ -328,6 +412,56 @@ def test_nothing_leaks():
         grown = unreclaimable() - before
         # A rule takes some 400 bytes.
         assert grown < n * times * 0.4 / 4, f"{grown} kB more"
+
+
+def calls(text):
+    """What objdump -dr shows: [(function, offset behind it, instruction, callee)]."""
+    found, function, start, last = [], None, 0, None
+    for line in text.splitlines():
+        if m := re.match(r"([0-9a-f]+) <(\S+)>:$", line):
+            start, function, last = int(m[1], 16), m[2], None
+        elif m := re.match(r"\s+([0-9a-f]+): R_\S+\s+(\S+)-0x4$", line):
+            if last:
+                last = None
+                found[-1][3] = m[2]
+        elif m := re.match(r"\s+([0-9a-f]+):\t((?:[0-9a-f]{2} )+)\s*\t(call|j\w+)\s+"
+                           r"[0-9a-f]+ <([^+>]+)(\+\S+)?>", line):
+            last = m
+            behind = int(m[1], 16) + len(m[2].split()) - start
+            found.append([function, behind, m[3], m[4] if not m[5] else None])
+    return found
+
+
+def test_every_call_has_failed():
+    """Of those that can, as the module's object file has them."""
+    if len(sys.argv) > 1:
+        raise ka.Skip("not all tests were run")
+    with module_file() as path:
+        found = calls(ka.run("objdump", "-dr", path))
+    kernels = set(undefined())
+
+    def places(function, seen):
+        """Where it may be that seems to call what a function ends with."""
+        at = set()
+        for f, behind, how, callee in found:
+            if callee != function or f in seen:
+                continue
+            at |= {f"{f}+{behind:#x}"} if how == "call" else \
+                places(f, seen | {f})
+        return at
+
+    want, missing = 0, []
+    for function, behind, how, callee in found:
+        if callee not in kernels or not fails(callee):
+            continue
+        at = {f"{function}+{behind:#x}"} if how == "call" else \
+            places(function, {function}) | {callee + "+0x0"}
+        want += 1
+        if not {a.replace("init_module+", "main_init+") for a in at} & \
+                {a.replace("init_module+", "main_init+") for a in failed_at}:
+            missing.append(f"{callee} in {function}")
+    print(f"# {want - len(missing)} of {want} calls", flush=True)
+    assert want > 30 and not missing, missing
 
 
 if __name__ == "__main__":

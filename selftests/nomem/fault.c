@@ -1,18 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * For tests: of what the module tcp_keepalive asks the kernel for while a process
- * of a certain name runs, or in softirqs, the n-th fails, alone or with all that
- * come after it. Release kernels have no fault injection; ftrace leads the calls
- * elsewhere instead. A kprobe would not be heard inside of the kprobes that the
- * module asks in. To be loaded before tcp_keepalive.
+ * For tests: of what the module tcp_keepalive asks the kernel for, the messages
+ * that it sends included, while a process of a certain name runs, or in softirqs,
+ * the n-th fails, alone or with all that come after it. Release kernels have no
+ * fault injection; ftrace leads the calls elsewhere instead. A kprobe would not
+ * be heard inside of the kprobes that the module asks in. To be loaded before
+ * tcp_keepalive.
  */
 #include <linux/atomic.h>
 #include <linux/err.h>
+#include <linux/kallsyms.h>
 #include <linux/module.h>
+#include <linux/netlink.h>
+#include <linux/ptrace.h>
 #include <linux/sched.h>
+#include <linux/skbuff.h>
+#include <linux/spinlock.h>
 #include <linux/string.h>
 
 #include "ftrace.h"
+
+#define SITES		96
+#define SITE_LEN	48
 
 static char *null = "";
 module_param(null, charp, 0444);
@@ -20,10 +29,19 @@ MODULE_PARM_DESC(null, "functions that return NULL when they fail, with commas b
 static char *error = "";
 module_param(error, charp, 0444);
 MODULE_PARM_DESC(error, "functions that return a negative error");
+static char *send = "";
+module_param(send, charp, 0444);
+MODULE_PARM_DESC(send, "functions that send a message, their second argument, and do away with it");
 
 static char task[TASK_COMM_LEN];
 module_param_string(task, task, sizeof(task), 0644);
-MODULE_PARM_DESC(task, "name of the processes that it happens to; empty: softirqs");
+MODULE_PARM_DESC(task, "name of the processes that it happens to; empty: softirqs; * for all");
+static unsigned int family;
+module_param(family, uint, 0644);
+MODULE_PARM_DESC(family, "the netlink family's number: of these messages some are not sent");
+static bool sends;
+module_param(sends, bool, 0644);
+MODULE_PARM_DESC(sends, "nothing but messages fails");
 static bool only;
 module_param(only, bool, 0644);
 MODULE_PARM_DESC(only, "the n-th fails and those after it do not");
@@ -50,6 +68,47 @@ MODULE_PARM_DESC(made, "calls since, if nth is not 0");
 module_param_named(failed, failed.counter, int, 0444);
 MODULE_PARM_DESC(failed, "of those, how many have failed");
 
+/* Where something failed: each call once, as a symbol and an offset. */
+static char site[SITES][SITE_LEN];
+static unsigned int nr_sites;
+static DEFINE_RAW_SPINLOCK(site_lock);
+
+static int fault_get_sites(char *to, const struct kernel_param *kp)
+{
+	unsigned int i;
+	int len = 0;
+
+	for (i = 0; i < READ_ONCE(nr_sites); i++)
+		len += scnprintf(to + len, PAGE_SIZE - len, "%s\n", site[i]);
+	return len;
+}
+
+static const struct kernel_param_ops fault_sites_ops = {
+	.get = fault_get_sites,
+};
+
+module_param_cb(sites, &fault_sites_ops, NULL, 0444);
+MODULE_PARM_DESC(sites, "where something has failed since this was loaded");
+
+static void notrace fault_note(unsigned long where)
+{
+	static char name[KSYM_SYMBOL_LEN];
+	unsigned long flags;
+	unsigned int i;
+
+	raw_spin_lock_irqsave(&site_lock, flags);
+	sprint_symbol(name, where);
+	/* Without the symbol's size and its module. */
+	name[strcspn(name, "/")] = '\0';
+	for (i = 0; i < nr_sites && strcmp(site[i], name); i++)
+		;
+	if (i == nr_sites && i < SITES) {
+		strscpy(site[i], name, SITE_LEN);
+		WRITE_ONCE(nr_sites, i + 1);
+	}
+	raw_spin_unlock_irqrestore(&site_lock, flags);
+}
+
 /* The module whose calls are meant, from before its init on. */
 static struct module *fault_module;
 
@@ -58,21 +117,36 @@ static void *fault_null(void)
 	return NULL;
 }
 
-static int fault_error(void)
+/* An int, or a pointer. */
+static long fault_error(void)
 {
 	return -ENOMEM;
 }
 
-/* Does this call fail? */
-static bool notrace fault_now(unsigned long caller)
+static long fault_send(struct sock *from, struct sk_buff *skb)
+{
+	kfree_skb(skb);
+	return -ENOBUFS;
+}
+
+/* Is it one of the module's calls, of a task that is meant? */
+static bool notrace fault_meant(unsigned long caller)
 {
 	struct module *mod = READ_ONCE(fault_module);
+
+	if (!mod || !within_module(caller, mod))
+		return false;
+	if (!*task)
+		return in_serving_softirq();
+	return *task == '*' || (in_task() && !strcmp(current->comm, task));
+}
+
+/* Does it fail? */
+static bool notrace fault_now(void)
+{
 	unsigned int which = READ_ONCE(nth), n;
 
-	if (!which || !mod || !within_module(caller, mod))
-		return false;
-	if (*task ? !in_task() || strcmp(current->comm, task) :
-		    !in_serving_softirq())
+	if (!which)
 		return false;
 	n = atomic_inc_return(&made);
 	if (only ? n != which : n < which)
@@ -87,12 +161,39 @@ static void notrace fault_divert(unsigned long ip, unsigned long parent_ip,
 {
 	struct pt_regs *regs = ftrace_get_regs(fregs);
 
-	if (regs && fault_now(parent_ip))
-		instruction_pointer_set(regs, (unsigned long)ops->private);
+	if (!regs || READ_ONCE(sends) || !fault_meant(parent_ip) ||
+	    !fault_now())
+		return;
+	fault_note(parent_ip);
+	instruction_pointer_set(regs, (unsigned long)ops->private);
 }
 
-#define FAULT_OPS(to) {							\
-	.func		= fault_divert,					\
+/*
+ * A message is known by what it is: where a function ends with sending it, it is
+ * not the module that seems to call.
+ */
+static void notrace fault_divert_send(unsigned long ip, unsigned long parent_ip,
+				      struct ftrace_ops *ops,
+				      struct ftrace_regs *fregs)
+{
+	struct pt_regs *regs = ftrace_get_regs(fregs);
+	struct module *mod = READ_ONCE(fault_module);
+	struct sk_buff *skb;
+
+	if (!regs || !mod || !READ_ONCE(family))
+		return;
+	skb = (void *)regs_get_kernel_argument(regs, 1);
+	/* A process's request goes the same way. */
+	if (NETLINK_CB(skb).portid ||
+	    nlmsg_hdr(skb)->nlmsg_type != READ_ONCE(family) ||
+	    (*task != '*' && strcmp(current->comm, task)) || !fault_now())
+		return;
+	fault_note(within_module(parent_ip, mod) ? parent_ip : ip);
+	instruction_pointer_set(regs, (unsigned long)ops->private);
+}
+
+#define FAULT_OPS(divert, to) {						\
+	.func		= (divert),					\
 	.private	= (to),						\
 	.flags		= FTRACE_OPS_FL_SAVE_REGS | FTRACE_OPS_FL_IPMODIFY | \
 			  FTRACE_UNGUARDED,				\
@@ -102,8 +203,9 @@ static struct {
 	struct ftrace_ops	ops;
 	char			**functions;
 } fault[] = {
-	{ FAULT_OPS(fault_null), &null },
-	{ FAULT_OPS(fault_error), &error },
+	{ FAULT_OPS(fault_divert, fault_null), &null },
+	{ FAULT_OPS(fault_divert, fault_error), &error },
+	{ FAULT_OPS(fault_divert_send, fault_send), &send },
 };
 
 static int fault_register(struct ftrace_ops *ops, char *functions)
