@@ -48,9 +48,11 @@ def come_and_go(c, s, n=8):
     socks = []
 
     def once():
-        socks.extend(ka.pair(c, s, n=n))
-        for a, _ in socks[-n:]:
-            ka.keepalive(a, 1, 1, 2)
+        # The wire loses some, and a rule may allow too little time for that.
+        with contextlib.suppress(OSError):
+            socks.extend(ka.pair(c, s, n=n))
+            for a, _ in socks[-n:]:
+                ka.keepalive(a, 1, 1, 2)
         while len(socks) > 4 * n:
             for sock in socks.pop(0):
                 sock.close()
@@ -108,8 +110,9 @@ def test_messages():
             a.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 0)
         s.nft("flush table inet loss")
         for a, b in socks:
-            if ka.tcp_info(a)[0] != storm.CLOSE:
-                b.send(b"x")
+            with contextlib.suppress(OSError):
+                if ka.tcp_info(a)[0] != storm.CLOSE:
+                    b.send(b"x")
         st = storm.settled(c)
         assert st["probes_sent"] > 0, st
 
