@@ -10,7 +10,7 @@
 # make check-all  all tests on each kernel that is supported
 # make check-deb  the packages: installed, upgraded, with other kernels, removed
 # make check-fleet   dist/fleet: three machines, Ansible, Prometheus, and what Kubernetes would run
-# make fuzz       the tool against a hostile kernel and odd words, for 10 minutes
+# make fuzz       the tool against a hostile kernel, odd words and odd servers, for 10 minutes each
 # make fuzz-family   the module against random messages, a million of them
 # make help       the rest
 

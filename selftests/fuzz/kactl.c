@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * All of kactl with libFuzzer: its command line, what it reads from standard
- * input, and what a hostile kernel answers. The input is
+ * input and of processes, and what a hostile kernel answers. The input is
  *
  *	words, each ends with a newline; a NUL;
  *	a file; two NULs;
@@ -11,7 +11,9 @@
  * standard output is one JSON document, or one a line, and it ends.
  */
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <poll.h>
 #include <signal.h>
@@ -184,10 +186,68 @@ int fuzz_mkostemp(char *path, int flags)
 	return -1;
 }
 
-void *fuzz_opendir(const char *path)
+/* /proc: two processes with two files open each. Where a link leads is a line of the file. */
+static struct directory {
+	unsigned int read;
+	struct dirent entry;
+} directories[2];
+
+DIR *fuzz_opendir(const char *path)
 {
+	if (strcmp(path, "/proc")) {
+		errno = ENOENT;
+		return NULL;
+	}
+	directories[0].read = 0;
+	return (DIR *)&directories[0];
+}
+
+DIR *fuzz_fdopendir(int fd)
+{
+	close(fd);
+	directories[1].read = 0;
+	return (DIR *)&directories[1];
+}
+
+struct dirent *fuzz_readdir(DIR *dir)
+{
+	static const char *const names[] = { ".", "11", "self", "12" };
+	struct directory *d = (struct directory *)dir;
+
+	if (d->read == sizeof(names) / sizeof(*names))
+		return NULL;
+	strcpy(d->entry.d_name, names[d->read++]);
+	return &d->entry;
+}
+
+int fuzz_dirfd(DIR *dir)
+{
+	return AT_FDCWD;
+}
+
+int fuzz_closedir(DIR *dir)
+{
+	return 0;
+}
+
+int fuzz_openat(int at, const char *path, int flags, ...)
+{
+	return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+ssize_t fuzz_readlinkat(int at, const char *path, char *to, size_t n)
+{
+	const uint8_t *newline = memchr(file, '\n', file_len);
+	size_t len = newline ? (size_t)(newline - file) : file_len;
+
+	if (n > len)
+		n = len;
+	memcpy(to, file, n);
+	len += !!newline;
+	file += len;
+	file_len -= len;
 	errno = ENOENT;
-	return NULL;
+	return n ? (ssize_t)n : -1;
 }
 
 int fuzz_setns(int fd, int type)
