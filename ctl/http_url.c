@@ -38,6 +38,16 @@ static char *text_of(CURLU *u, bool clean)
 	return copy;
 }
 
+/* libcurl will decode it once more, and must not find another host: %2541 is %41, then A. */
+static bool host_stays(CURLU *u)
+{
+	char *host = NULL;
+	bool stays = !curl.url_get(u, CURLUPART_HOST, &host, 0) && !strchr(host, '%');
+
+	curl.free(host);
+	return stays;
+}
+
 /**
  * http_proxy_check - refuse what libcurl would take for a proxy that is out of reach
  * @word: what was given as one; if it is empty there is to be none
@@ -78,6 +88,8 @@ enum status http_url_set(struct http_want *want, const char *word)
 		st = not_one(word, "not a URL");
 	} else if (!scheme_is(u, "http") && !scheme_is(u, "https")) {
 		st = not_one(word, "neither http nor https");
+	} else if (!host_stays(u)) {
+		st = not_one(word, "not a host's name");
 	} else {
 		url = text_of(u, false);
 		shown = text_of(u, true);
