@@ -5,6 +5,7 @@
  */
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -149,14 +150,15 @@ static void field_end(struct http_header *h)
 /* A response begins: what was said before was a redirect or an interim one. */
 static void begin(struct http_header *h, struct word w)
 {
-	char line[HTTP_WORD_MAX];
+	char line[HTTP_WORD_MAX], status[4] = "";
 	int major = 0, minor = 0;
 
 	*h = (struct http_header){ .timeout = -1, .max = -1 };
 	snprintf(line, sizeof(line), "%.*s", (int)w.len, w.text);
-	/* HTTP/2 has no minor number. */
-	if (sscanf(line, "HTTP/%1d.%1d %3d", &major, &minor, &h->status) < 2)
-		sscanf(line, "HTTP/%1d %3d", &major, &h->status);
+	/* HTTP/2 has no minor number. A status has no sign. */
+	if (sscanf(line, "HTTP/%1d.%1d %3[0-9]", &major, &minor, status) < 2)
+		sscanf(line, "HTTP/%1d %3[0-9]", &major, status);
+	h->status = atoi(status);
 	h->version = 10 * major + minor;
 }
 
