@@ -22,16 +22,19 @@ static int suits(const char *range, size_t len, const char *type)
 	return len == 3 && !strncmp(range, "*/*", 3);
 }
 
-/* The weight that parameters give: 1 if they say nothing. */
+/* The weight that parameters give, 0 to 1: 1 if they say nothing, or nonsense. */
 static double weight(const char *params, const char *end)
 {
 	const char *p = params;
+	double q;
 
 	while ((p = memchr(p, ';', (size_t)(end - p)))) {
 		p++;
 		p += strspn(p, " \t");
-		if (end - p > 2 && (*p == 'q' || *p == 'Q') && p[1] == '=')
-			return strtod(p + 2, NULL);
+		if (end - p > 2 && (*p == 'q' || *p == 'Q') && p[1] == '=') {
+			q = strtod(p + 2, NULL);
+			return q >= 0 && q <= 1 ? q : 1;
+		}
 	}
 	return 1;
 }
