@@ -96,11 +96,12 @@ static enum status on_stats(struct nlattr *attrs, int len, void *arg)
 	return ST_DONE;
 }
 
-/* Read those of the namespace that we are connected to. */
+/* Read those of the namespace that we are connected to; none if there is no answer. */
 enum status stats_read_now(struct sample *s)
 {
 	struct request req;
 	enum status st = request_init(&req, TCP_KEEPALIVE_CMD_STATS_GET);
 
+	memset(s, 0, sizeof(*s));
 	return st ? st : request_send(&req, on_stats, s);
 }
