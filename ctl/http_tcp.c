@@ -86,7 +86,7 @@ static bool ask(const struct filter *filter, struct http_tcp *row)
 
 static bool ends_of(int fd, struct end *local, struct end *remote)
 {
-	struct sockaddr_storage here, there;
+	struct sockaddr_storage here = { 0 }, there = { 0 };
 	socklen_t n = sizeof(here), m = sizeof(there);
 
 	return !getsockname(fd, (struct sockaddr *)&here, &n) &&
