@@ -139,6 +139,10 @@ storm:
 fuzz-family:
 	selftests/fuzz/messages
 
+# make analyse    what compilers' analysers and the kernel's own checks find
+analyse:
+	selftests/analyse/run
+
 # make bench      what it costs, in instructions
 bench:
 	selftests/bench/run
@@ -164,4 +168,4 @@ help:
 	@sed -n 's/^# \(make\|sudo\)/  \1/p' Makefile
 
 .PHONY: all modules btf ctl install install-module install-protocol install-dkms uninstall deb rpm dist clean demo demo-nat demo-picture \
-	check check-all check-deb check-fleet fuzz fuzz-family storm bench bench-million bench-churn lint vm help
+	check check-all check-deb check-fleet fuzz fuzz-family storm analyse bench bench-million bench-churn lint vm help
