@@ -26,6 +26,10 @@ struct ka_ident {
 	u8		len;
 };
 
+/* In figures: trace events show it, and some tools do not know the type. */
+#define KA_SOCKADDR_SIZE	28
+static_assert(sizeof(struct sockaddr_in6) == KA_SOCKADDR_SIZE);
+
 void ka_ident_read(struct ka_ident *id, const struct sock *sk);
 void ka_ident_sockaddr(const struct ka_ident *id, struct sockaddr_in6 *local,
 		       struct sockaddr_in6 *remote);

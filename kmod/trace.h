@@ -5,7 +5,6 @@
 #if !defined(KA_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
 #define KA_TRACE_H
 
-#include <linux/in6.h>
 #include <linux/tracepoint.h>
 #include <net/sock.h>
 
@@ -20,8 +19,8 @@
 	__field(__u16, family)					\
 	__field(__u16, lport)					\
 	__field(__u16, rport)					\
-	__array(__u8, local, sizeof(struct sockaddr_in6))	\
-	__array(__u8, remote, sizeof(struct sockaddr_in6))
+	__array(__u8, local, KA_SOCKADDR_SIZE)			\
+	__array(__u8, remote, KA_SOCKADDR_SIZE)
 
 #define KA_TRACE_CONN_ASSIGN					\
 	do {							\
