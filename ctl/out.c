@@ -413,13 +413,16 @@ static void put_escaped(unsigned char c)
 	put(text, strlen(text));
 }
 
-/* The length of the character at @s, or 0 if what is there is not UTF-8. */
+/*
+ * The length of the character at @s, or 0 if what is there is not UTF-8. The C
+ * library takes what Unicode once had room for, and has not any more.
+ */
 size_t out_char(const char *s, const char *end, wchar_t *wc)
 {
 	mbstate_t state = { 0 };
 	size_t n = mbrtowc(wc, s, (size_t)(end - s), &state);
 
-	return n > (size_t)(end - s) ? 0 : n;
+	return n > (size_t)(end - s) || *wc > 0x10ffff || (*wc & ~0x7ff) == 0xd800 ? 0 : n;
 }
 
 /*

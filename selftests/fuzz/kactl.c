@@ -404,12 +404,16 @@ static const char *json_value(const char *s, const char *last, int depth)
 	return json_number(s, last);
 }
 
-static void json_check(const char *s, const char *last)
+static void json_check(const char *from, const char *last)
 {
+	const char *s = from;
+
 	do {
 		s = json_blank(json_value(s, last, 0), last);
-		if (!s)
+		if (!s) {
+			fprintf(stderr, "not JSON: %.*s\n", (int)(last - from), from);
 			abort();
+		}
 	} while (s < last);
 }
 
