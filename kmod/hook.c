@@ -15,12 +15,14 @@
 #include <linux/mutex.h>
 #include <linux/preempt.h>
 #include <linux/rcupdate.h>
+#include <linux/string.h>
 #include <linux/tcp.h>
 #include <linux/tracepoint.h>
 #include <net/inet_connection_sock.h>
 #include <net/ip.h>
 #include <net/tcp.h>
 
+#include "compat/ftrace.h"
 #include "compat/timer.h"
 #include "compat/workqueue.h"
 #include "conn.h"
@@ -266,8 +268,93 @@ static struct kprobe hook_tick = {
 };
 
 /*
- * Interrupts off rather than BHs: softirqs that ran as BHs come on again would
- * run inside of a kprobe's handler, where no other kprobe is heard.
+ * What programs call is heard by ftrace itself: while a kprobe's handler runs its
+ * CPU hears no other kprobe, not those of the timer that interrupts it either, and
+ * a program may call as often as it likes. Without ftrace it is a kprobe after all.
+ */
+struct hook_call {
+	char		symbol_name[20];
+	void		(*fn)(struct pt_regs *regs);
+	bool		on;
+#ifdef CONFIG_DYNAMIC_FTRACE_WITH_REGS
+	struct ftrace_ops ops;
+#else
+	struct kprobe	kp;
+#endif
+};
+
+#ifdef CONFIG_DYNAMIC_FTRACE_WITH_REGS
+static void notrace hook_called(unsigned long ip, unsigned long parent_ip,
+				struct ftrace_ops *ops,
+				struct ftrace_regs *fregs)
+{
+	struct pt_regs *regs = ftrace_get_regs(fregs);
+
+	if (regs)
+		container_of(ops, struct hook_call, ops)->fn(regs);
+}
+
+#define HOOK_CALLED							\
+	.ops = { .func = hook_called, .flags = FTRACE_OPS_FL_SAVE_REGS }
+
+static int hook_call_register(struct hook_call *call)
+{
+	int err = ftrace_set_filter(&call->ops, call->symbol_name,
+				    strlen(call->symbol_name), 1);
+
+	return err ?: register_ftrace_function(&call->ops);
+}
+
+static void hook_call_unregister(struct hook_call *call)
+{
+	unregister_ftrace_function(&call->ops);
+	/* As ftrace_free_filter(), which older kernels do not export. */
+	ftrace_set_filter(&call->ops, NULL, 0, 1);
+}
+#else
+static int hook_called(struct kprobe *p, struct pt_regs *regs)
+{
+	container_of(p, struct hook_call, kp)->fn(regs);
+	return 0;
+}
+
+NOKPROBE_SYMBOL(hook_called);
+
+#define HOOK_CALLED	.kp = { .pre_handler = hook_called }
+
+static int hook_call_register(struct hook_call *call)
+{
+	call->kp.symbol_name = call->symbol_name;
+	call->kp.addr = NULL;
+	call->kp.flags = 0;
+	return register_kprobe(&call->kp);
+}
+
+static void hook_call_unregister(struct hook_call *call)
+{
+	unregister_kprobe(&call->kp);
+}
+#endif
+
+static int hook_call_on(struct hook_call *call)
+{
+	int err = call->on ? 0 : hook_call_register(call);
+
+	if (!err)
+		call->on = true;
+	return err;
+}
+
+static void hook_call_off(struct hook_call *call)
+{
+	if (call->on)
+		hook_call_unregister(call);
+	call->on = false;
+}
+
+/*
+ * Interrupts off rather than BHs: where it is in a kprobe's handler after all,
+ * softirqs that ran as BHs come on again would not be heard.
  */
 static void hook_hold(struct ka_net *kn, struct sock *sk)
 {
@@ -286,7 +373,7 @@ static void hook_hold(struct ka_net *kn, struct sock *sk)
  * A program turns keepalive on or off; the kernel's own way of it, which the
  * module does not take. The process has the socket locked.
  */
-static int hook_asked_entry(struct kprobe *p, struct pt_regs *regs)
+static void hook_asked_fn(struct pt_regs *regs)
 {
 	struct sock *sk = (struct sock *)regs_get_kernel_argument(regs, 0);
 	struct ka_net *kn;
@@ -298,24 +385,22 @@ static int hook_asked_entry(struct kprobe *p, struct pt_regs *regs)
 		hook_hold(kn, sk);
 	}
 	rcu_read_unlock();
-	return 0;
 }
 
-NOKPROBE_SYMBOL(hook_asked_entry);
-
-static struct kprobe hook_asked = {
+static struct hook_call hook_asked = {
 	.symbol_name	= "tcp_set_keepalive",
-	.pre_handler	= hook_asked_entry,
+	.fn		= hook_asked_fn,
+	HOOK_CALLED,
 };
 
 /* A program sets an option of TCP. The socket is not locked yet. */
-static int hook_setsockopt_entry(struct kprobe *p, struct pt_regs *regs)
+static void hook_setsockopt_fn(struct pt_regs *regs)
 {
 	struct sock *sk = (struct sock *)regs_get_kernel_argument(regs, 0);
 	struct ka_net *kn;
 
 	if ((int)regs_get_kernel_argument(regs, 1) != SOL_TCP)
-		return 0;
+		return;
 	switch ((int)regs_get_kernel_argument(regs, 2)) {
 	case TCP_KEEPIDLE:
 	case TCP_KEEPINTVL:
@@ -323,26 +408,19 @@ static int hook_setsockopt_entry(struct kprobe *p, struct pt_regs *regs)
 	case TCP_USER_TIMEOUT:
 		break;
 	default:
-		return 0;
+		return;
 	}
 	rcu_read_lock();
 	kn = hook_net(sk);
 	if (kn)
 		hook_hold(kn, sk);
 	rcu_read_unlock();
-	return 0;
 }
 
-NOKPROBE_SYMBOL(hook_setsockopt_entry);
-
-static struct kprobe hook_setsockopt = {
+static struct hook_call hook_setsockopt = {
 	.symbol_name	= "tcp_setsockopt",
-	.pre_handler	= hook_setsockopt_entry,
-	.flags		= KPROBE_FLAG_DISABLED,
-};
-
-static struct kprobe *hook_kprobes[] = {
-	&hook_tick, &hook_asked, &hook_setsockopt,
+	.fn		= hook_setsockopt_fn,
+	HOOK_CALLED,
 };
 
 /* How many namespaces have a use for hook_setsockopt. */
@@ -359,8 +437,8 @@ static DECLARE_DELAYED_WORK(hook_rest, hook_rest_fn);
 static void hook_rest_fn(struct work_struct *work)
 {
 	mutex_lock(&hook_lock);
-	if (!hook_holders && !kprobe_disabled(&hook_setsockopt))
-		disable_kprobe(&hook_setsockopt);
+	if (!hook_holders)
+		hook_call_off(&hook_setsockopt);
 	mutex_unlock(&hook_lock);
 }
 
@@ -377,8 +455,8 @@ void ka_hook_setsockopt(bool need)
 	mutex_lock(&hook_lock);
 	if (need) {
 		hook_holders++;
-		if (hook_there && kprobe_disabled(&hook_setsockopt))
-			err = enable_kprobe(&hook_setsockopt);
+		if (hook_there)
+			err = hook_call_on(&hook_setsockopt);
 	} else if (!--hook_holders && hook_there) {
 		mod_delayed_work(system_dfl_wq, &hook_rest, HOOK_REST);
 	}
@@ -427,7 +505,7 @@ static void hook_tracepoints_exit(int n)
 int ka_hook_init(void)
 {
 	const char *name;
-	int err, i, k;
+	int err, i;
 
 	for_each_kernel_tracepoint(hook_find, NULL);
 	for (i = 0; i < ARRAY_SIZE(hook_tracepoints); i++) {
@@ -442,12 +520,14 @@ int ka_hook_init(void)
 		}
 	}
 
-	for (k = 0; k < ARRAY_SIZE(hook_kprobes); k++) {
-		name = hook_kprobes[k]->symbol_name;
-		err = register_kprobe(hook_kprobes[k]);
-		if (err)
-			goto out_kprobe;
-	}
+	name = hook_tick.symbol_name;
+	err = register_kprobe(&hook_tick);
+	if (err)
+		goto out_name;
+	name = hook_asked.symbol_name;
+	err = hook_call_on(&hook_asked);
+	if (err)
+		goto out_tick;
 	hook_wakeup.maxactive = 2 * num_possible_cpus();
 	name = hook_wakeup.kp.symbol_name;
 	err = register_kretprobe(&hook_wakeup);
@@ -456,10 +536,12 @@ int ka_hook_init(void)
 		return 0;
 	}
 
-out_kprobe:
+	hook_call_off(&hook_asked);
+out_tick:
+	unregister_kprobe(&hook_tick);
+out_name:
 	pr_err("cannot load: no kprobe on %s in this kernel (error %d)\n",
 	       name, err);
-	unregister_kprobes(hook_kprobes, k);
 	/* insmod would make a symbol missing in the module of it. */
 	if (err == -ENOENT)
 		err = -EOPNOTSUPP;
@@ -475,7 +557,9 @@ void ka_hook_exit(void)
 	hook_there = false;
 	mutex_unlock(&hook_lock);
 	cancel_delayed_work_sync(&hook_rest);
+	hook_call_off(&hook_setsockopt);
 	unregister_kretprobe(&hook_wakeup);
-	unregister_kprobes(hook_kprobes, ARRAY_SIZE(hook_kprobes));
+	hook_call_off(&hook_asked);
+	unregister_kprobe(&hook_tick);
 	hook_tracepoints_exit(ARRAY_SIZE(hook_tracepoints));
 }

@@ -32,6 +32,10 @@ def nothing_left():
     if os.path.exists(kprobes):
         with open(kprobes, encoding="ascii") as f:
             assert "tcp_write_wakeup" not in f.read()
+    functions = "/sys/kernel/tracing/enabled_functions"
+    if os.path.exists(functions):
+        with open(functions, encoding="ascii") as f:
+            assert "tcp_set_keepalive" not in f.read()
     p = subprocess.run([ka.KACTL, "stats"], capture_output=True, text=True,
                        check=False)
     assert p.returncode == 3, p
