@@ -39,7 +39,7 @@ static void rules(int n)
 	int fd = netlink(), family, i;
 	uint32_t group;
 
-	family = family_id(fd, &group);
+	family = family_id(fd, TCP_KEEPALIVE_MCGRP_POLICY, &group);
 	if (family < 0)
 		errx(EXIT_FAILURE, "no family");
 	for (i = 0; i < n; i++) {
