@@ -10,6 +10,8 @@
 # make check-all  all tests on each kernel that is supported
 # make check-deb  the packages: installed, upgraded, with other kernels, removed
 # make check-fleet   dist/fleet: three machines, Ansible, Prometheus, and what Kubernetes would run
+# make check-debug   the same on kernels that check themselves: KASAN, lockdep, kmemleak and more; KCSAN
+# make coverage   which lines of the module the tests run
 # make fuzz       the tool against a hostile kernel, odd words and odd servers, for 10 minutes each
 # make fuzz-family   the module against random messages, a million of them
 # make help       the rest
@@ -129,12 +131,18 @@ check-deb:
 check-fleet:
 	selftests/fleet/check
 
+check-debug:
+	selftests/check-debug
+
+coverage:
+	selftests/check-coverage
+
 fuzz:
 	selftests/fuzz/run
 
 # make storm      500 loads, 5,000 namespaces, 100,000 changes of rules, under traffic
 storm:
-	KA_STORM=100 KA_TIMEOUT=14400 TESTS=storm.py selftests/check
+	KA_STORM=100 KA_SLOW=6 TESTS=storm.py selftests/check
 
 fuzz-family:
 	selftests/fuzz/messages
@@ -168,4 +176,4 @@ help:
 	@sed -n 's/^# \(make\|sudo\)/  \1/p' Makefile
 
 .PHONY: all modules btf ctl install install-module install-protocol install-dkms uninstall deb rpm dist clean demo demo-nat demo-picture \
-	check check-all check-deb check-fleet fuzz fuzz-family storm analyse bench bench-million bench-churn lint vm help
+	check check-all check-deb check-fleet check-debug coverage fuzz fuzz-family storm analyse bench bench-million bench-churn lint vm help

@@ -19,9 +19,9 @@ skip() {
 	exit "$KSFT_SKIP"
 }
 
-# poll SECONDS COMMAND…: until it succeeds; fails at the deadline
+# poll SECONDS COMMAND…: until it succeeds; fails at the deadline, which comes KA_SLOW times as late where all is slower
 poll() {
-	local end=$((SECONDS + $1))
+	local end=$((SECONDS + $1 * ${KA_SLOW:-1}))
 
 	shift
 	until "$@"; do

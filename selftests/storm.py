@@ -12,6 +12,7 @@ import threading
 import time
 
 import ka
+import monitor
 
 STORM = os.path.dirname(os.path.abspath(__file__)) + "/storm"
 # How much of what make storm does, per cent.
@@ -195,6 +196,46 @@ def test_namespaces_made_while_policies_change():
                               "net.ipv4.tcp_keepalive_time",
                               "net.ipv4.tcp_keepalive_intvl").split()
                 assert got[0] == got[1], got
+
+
+def test_read_while_it_changes():
+    """Who reads takes no socket's lock, who is probed waits for no reader."""
+    need_two_cpus()
+    values = iter(range(1, 1 << 30))
+
+    def opens():
+        for a, b in ka.pair(c, s, n=4, port=7001):
+            ka.keepalive(a, 1 + next(values) % 3)
+            a.send(b"x")
+            a.close()
+            b.close()
+
+    def sets():
+        v = next(values)
+        a, b = socks[v % len(socks)]
+        ka.keepalive(a, 1 + v % 3, 1 + v % 2, 2 + v % 3)
+        if ka.tcp_info(a)[0] != CLOSE:
+            a.send(b"x")
+            b.send(b"x")
+
+    def replaces():
+        c.kactl("-q", "rule", "replace", "pref", "10", "dir", "out", "time",
+                f"1..{2 + next(values) % 9}", "keepalive", "on")
+
+    with traffic(20) as (c, s, socks), \
+            monitor.monitor(c, "dead", "lost", "recovered", "--timeout", "600") as p:
+        replaces()
+        with loop(opens), loop(sets), loop(replaces), \
+                loop(lambda: c.kactl("conn")), loop(lambda: c.kactl("-q", "apply")), \
+                loop(lambda: c.kactl("conn", "status", "probing", "idle-min", "1")):
+            time.sleep(ROUNDS / 2)
+        c.kactl("-q", "rule", "flush")
+        s.nft("flush table inet loss")
+        for a, _ in socks:
+            ka.keepalive(a, 600)
+        settled(c)
+        lost = [e for e in monitor.stop(p) if e["event"] == "lost"]
+        assert lost, "nothing was lost in all that time"
 
 
 if __name__ == "__main__":
