@@ -258,8 +258,8 @@ def test_ynl_restores_and_applies():
         b.close()
 
 
-def wchan(pid):
-    with open(f"/proc/{pid}/wchan", encoding="ascii") as f:
+def waits_in(pid):
+    with open(f"/proc/{pid}/stack", encoding="ascii") as f:
         return f.read()
 
 
@@ -271,7 +271,7 @@ def listening(ns, group, seconds):
                                       str(seconds)),
                           stdout=subprocess.PIPE, text=True) as p:
         ka.poll("a listener", 30,
-                lambda: re.search("nanosleep|ep_?poll", wchan(p.pid)))
+                lambda: re.search("nanosleep|epoll_wait", waits_in(p.pid)))
         yield events
         out = p.communicate(timeout=300)[0]
     for line in out.splitlines():       # a list, or one event a line
