@@ -38,13 +38,25 @@ static char *text_of(CURLU *u, bool clean)
 	return copy;
 }
 
-/* libcurl will decode it once more, and must not find another host: %2541 is %41, then A. */
+/*
+ * libcurl will read it once more, and must not find another host: %2541 is %41, then
+ * A; %303 is 03, then 0.0.0.3.
+ */
 static bool host_stays(CURLU *u)
 {
-	char *host = NULL;
-	bool stays = !curl.url_get(u, CURLUPART_HOST, &host, 0) && !strchr(host, '%');
+	char *url = NULL, *host = NULL, *other_host = NULL;
+	CURLU *other = curl.url();
+	bool stays;
 
+	stays = other && !curl.url_get(u, CURLUPART_URL, &url, 0) &&
+		!curl.url_set(other, CURLUPART_URL, url, 0) &&
+		!curl.url_get(u, CURLUPART_HOST, &host, 0) &&
+		!curl.url_get(other, CURLUPART_HOST, &other_host, 0) &&
+		!strcmp(host, other_host) && !strchr(host, '%');
+	curl.free(url);
 	curl.free(host);
+	curl.free(other_host);
+	curl.url_cleanup(other);
 	return stays;
 }
 
