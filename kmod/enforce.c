@@ -262,7 +262,7 @@ bool ka_enforce_closed(const struct sock *sk)
 
 /**
  * ka_enforce_probing - keepalive probes that TCP holds to be unanswered
- * @sk: the socket
+ * @sk: the socket; not locked it is a hint
  *
  * TCP's count is of a closed window's probes as well, and the receive fast path
  * leaves it alone, as turning keepalive off does.
@@ -410,7 +410,7 @@ void ka_enforce_origin(struct ka_subject *s, const struct sock *sk,
 		return;
 	listener = enforce_listener(sk);
 	if (listener)
-		s->uid = listener->sk_uid;
+		s->uid = READ_ONCE(listener->sk_uid);
 }
 
 /*

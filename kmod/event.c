@@ -98,9 +98,10 @@ static void event_queue_add(struct ka_net *kn, struct ka_event *e)
 	if (e) {
 		e->seq = kn->event_seq;
 		list_add_tail(&e->node, &kn->events);
-		if (!kn->events_queued++)
+		if (!kn->events_queued)
 			list_add_tail(&kn->events_node, &event_nets);
-		event_queued++;
+		WRITE_ONCE(kn->events_queued, kn->events_queued + 1);
+		WRITE_ONCE(event_queued, event_queued + 1);
 	}
 	raw_spin_unlock(&event_lock);
 	queue_work(system_dfl_wq, &event_work);
@@ -127,7 +128,7 @@ void ka_event_queue(struct ka_net *kn, const struct sock *sk,
 	if (e) {
 		ka_ident_read(&e->ident, sk);
 		e->at = ktime_get_real_ns();
-		e->uid = sk->sk_uid;
+		e->uid = READ_ONCE(sk->sk_uid);
 		e->inode = ka_ident_inode(sk);
 		e->lost = lost;
 		e->idle_ms = idle_ms;
@@ -185,8 +186,9 @@ static struct ka_event *event_next(struct ka_net **from)
 	if (kn) {
 		e = list_first_entry(&kn->events, struct ka_event, node);
 		list_del(&e->node);
-		event_queued--;
-		if (--kn->events_queued)
+		WRITE_ONCE(event_queued, event_queued - 1);
+		WRITE_ONCE(kn->events_queued, kn->events_queued - 1);
+		if (kn->events_queued)
 			list_move_tail(&kn->events_node, &event_nets);
 		else
 			list_del(&kn->events_node);
@@ -233,7 +235,7 @@ void ka_event_net_exit(struct ka_net *kn)
 	raw_spin_lock_bh(&event_lock);
 	if (kn->events_queued)
 		list_del(&kn->events_node);
-	event_queued -= kn->events_queued;
+	WRITE_ONCE(event_queued, event_queued - kn->events_queued);
 	list_splice(&kn->events, &forgotten);
 	raw_spin_unlock_bh(&event_lock);
 	mutex_unlock(&event_sending);

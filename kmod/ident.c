@@ -11,7 +11,8 @@
 static bool ident_is_ipv6(const struct sock *sk)
 {
 #if IS_ENABLED(CONFIG_IPV6)
-	return sk->sk_family == AF_INET6 &&
+	/* A program may make an IPv4 socket of it. */
+	return READ_ONCE(sk->sk_family) == AF_INET6 &&
 	       !ipv6_addr_v4mapped(&sk->sk_v6_daddr);
 #else
 	return false;

@@ -387,7 +387,7 @@ void ka_match_subject(struct ka_subject *s, const struct sock *sk, s8 dir)
 #else
 	s->cgroup = NULL;
 #endif
-	s->uid = sk->sk_uid;
+	s->uid = READ_ONCE(sk->sk_uid);
 	s->mark = READ_ONCE(sk->sk_mark);
 	s->dir = dir;
 }

@@ -87,14 +87,16 @@ static void conn_read(struct conn_info *info, struct ka_net *kn,
 	info->state = READ_ONCE(sk->sk_state);
 	info->keepalive = sock_flag(sk, SOCK_KEEPOPEN);
 	info->heard = info->state != TCP_SYN_SENT;
-	info->idle = keepalive_time_elapsed(tcp_sk(sk));
+	/* TCP notes the time of a segment plainly: this one, or the last. */
+	info->idle = data_race(keepalive_time_elapsed(tcp_sk(sk)));
 
 	rcu_read_lock();
 	c = ka_conn_find(kn, sk);
 	if (c)
 		conn_read_record(info, c);
 	else if (info->keepalive)
-		info->out = ka_enforce_probing(sk);
+		/* Likewise. */
+		info->out = data_race(ka_enforce_probing(sk));
 	rcu_read_unlock();
 
 	/* An orphan in FIN_WAIT2 uses the timer for another end. */
@@ -184,7 +186,7 @@ static int conn_put(struct sk_buff *skb, const struct conn_info *info,
 		nla_put_u32(skb, TCP_KEEPALIVE_A_CONN_RTT_MIN_US,
 			    info->rtt_min_us)) ||
 	       nla_put_u32(skb, TCP_KEEPALIVE_A_CONN_UID,
-			   from_kuid_munged(user_ns, sk->sk_uid)) ||
+			   from_kuid_munged(user_ns, READ_ONCE(sk->sk_uid))) ||
 	       nla_put_u32(skb, TCP_KEEPALIVE_A_CONN_INODE,
 			   ka_ident_inode(sk)) ||
 	       (info->rule &&
