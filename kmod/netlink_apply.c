@@ -88,12 +88,12 @@ static const int apply_skipped[KA_NSKIPS] = {
 static bool apply_wants(const struct apply *apply, const struct sock *sk)
 {
 	struct ka_subject s;
-	u32 idle;
 
-	/* Not locked: TCP notes the time of a segment plainly, this one or the last. */
-	idle = data_race(keepalive_time_elapsed(tcp_sk(sk))) / HZ;
-	if (apply->idle_min && (READ_ONCE(sk->sk_state) == TCP_SYN_SENT ||
-				idle < apply->idle_min))
+	if (apply->idle_min &&
+	    (READ_ONCE(sk->sk_state) == TCP_SYN_SENT ||
+	     /* TCP notes the time plainly: of this segment, or the last. */
+	     data_race(keepalive_time_elapsed(tcp_sk(sk))) / HZ <
+	     apply->idle_min))
 		return false;
 	if (apply->all)
 		return true;

@@ -94,8 +94,7 @@ static void conn_read(struct conn_info *info, struct ka_net *kn,
 	c = ka_conn_find(kn, sk);
 	if (c)
 		conn_read_record(info, c);
-	else if (info->keepalive)
-		/* Likewise. */
+	else if (info->keepalive) /* Likewise. */
 		info->out = data_race(ka_enforce_probing(sk));
 	rcu_read_unlock();
 
