@@ -128,10 +128,11 @@ void ka_watch_pass(struct ka_net *kn)
 	unsigned int left = READ_ONCE(kn->watched);
 
 	/*
-	 * Passes may take turns: what one has moved to the list's end it has
-	 * looked at when the other gets the mutex.
+	 * Passes may take turns: what one has moved to the list's end, or taken
+	 * off it, it has counted when the other gets the mutex. So that is taken
+	 * with an empty list too.
 	 */
-	while (left) {
+	do {
 		struct sock *heard[WATCH_BATCH];
 		unsigned int n;
 
@@ -141,7 +142,7 @@ void ka_watch_pass(struct ka_net *kn)
 			watch_look(kn, heard[--n]);
 		mutex_unlock(&kn->watch_mutex);
 		cond_resched();
-	}
+	} while (left);
 }
 
 /*
