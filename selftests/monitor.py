@@ -297,7 +297,7 @@ def test_other_namespaces():
 
 @contextlib.contextmanager
 def small_buffers():
-    """As large as nobody may have them on older kernels; newer ones give 4 MB."""
+    """As large as nobody may have them on older kernels; newer ones give more."""
     name = "net.core.rmem_max"
     before = ka.run("sysctl", "-n", name).strip()
     ka.run("sysctl", "-qw", name + "=212992")
