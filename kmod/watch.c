@@ -42,7 +42,7 @@ void ka_watch_add(struct ka_conn *c)
 	raw_spin_lock(&kn->watch_lock);
 	list_add_tail(&c->watch, &kn->watch);
 	c->watched = true;
-	kn->watched++;
+	WRITE_ONCE(kn->watched, kn->watched + 1);
 	raw_spin_unlock(&kn->watch_lock);
 }
 
@@ -65,7 +65,7 @@ void ka_watch_remove(struct ka_conn *c)
 	raw_spin_lock(&kn->watch_lock);
 	list_del(&c->watch);
 	c->watched = false;
-	kn->watched--;
+	WRITE_ONCE(kn->watched, kn->watched - 1);
 	raw_spin_unlock(&kn->watch_lock);
 }
 
