@@ -6,10 +6,11 @@
 
 SYSTEMD=/lib/systemd/systemd
 
-# What boots, from an environment of nothing; its /tmp is its own to clean.
+# What boots, from an environment of nothing; its /tmp is its own to clean. Linux 5.10 lays no cgroup2 over another.
 # shellcheck disable=SC2016 # for the inner shell
 BOOT='
 	mount -t proc proc /proc
+	umount /sys/fs/cgroup
 	mount -t cgroup2 cgroup2 /sys/fs/cgroup
 	mount -t tmpfs -o mode=755 tmpfs /run
 	mkdir -p /run/systemd
