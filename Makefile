@@ -147,6 +147,10 @@ storm:
 fuzz-family:
 	selftests/fuzz/messages
 
+# make check-sanitize   the tool's tests, and the fuzzers' corpus, under valgrind and with gcc's sanitizers
+check-sanitize:
+	selftests/check-sanitize
+
 # make analyse    what compilers' analysers and the kernel's own checks find
 analyse:
 	selftests/analyse/run
@@ -176,4 +180,4 @@ help:
 	@sed -n 's/^# \(make\|sudo\)/  \1/p' Makefile
 
 .PHONY: all modules btf ctl install install-module install-protocol install-dkms uninstall deb rpm dist clean demo demo-nat demo-picture \
-	check check-all check-deb check-fleet check-debug coverage fuzz fuzz-family storm analyse bench bench-million bench-churn lint vm help
+	check check-all check-deb check-fleet check-debug check-sanitize coverage fuzz fuzz-family storm analyse bench bench-million bench-churn lint vm help
