@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Random messages to the netlink family from everybody at once (fuzz/family.c,
+"""Random messages to the netlink family from everybody at once (fuzz/family,
 which is made from the YNL spec), while connections with short policies come and
 go. KA_MESSAGES says how many messages, KA_SEED which."""
 

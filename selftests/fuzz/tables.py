@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""What family.c knows of the netlink family, made of its YNL spec: tables.h."""
+"""What the fuzzer knows of the netlink family, made of its YNL spec: tables.h."""
 
 import sys
 
