@@ -27,6 +27,7 @@
 #define SERVER	9000
 #define CHURN	9001
 #define CHURNERS 2
+#define SLOW	300		/* seconds, on a kernel that checks itself */
 
 /* Of the namespace that is made next, so that chains are long: 0 for shared. */
 static int set_hash_size(int entries)
@@ -274,7 +275,7 @@ FIXTURE_TEARDOWN(conns)
 	}
 }
 
-TEST_F(conns, marked_ones_exactly_once)
+TEST_F_TIMEOUT(conns, marked_ones_exactly_once, SLOW)
 {
 	double begin = now();
 	unsigned long churned;
@@ -299,7 +300,7 @@ TEST_F(conns, marked_ones_exactly_once)
 	EXPECT_LT(1000, churned);
 }
 
-TEST_F(conns, several_at_once)
+TEST_F_TIMEOUT(conns, several_at_once, SLOW)
 {
 	struct dump d[4];
 	int i, left = 4;
@@ -321,7 +322,7 @@ TEST_F(conns, several_at_once)
 	}
 }
 
-TEST_F(conns, cut_off_half_way)
+TEST_F_TIMEOUT(conns, cut_off_half_way, SLOW)
 {
 	struct dump d;
 	int i;
