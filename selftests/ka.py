@@ -214,8 +214,10 @@ def expect(ns, seconds=5, **want):
     """Statistics become what is wanted; the law and the kernel's own count
     hold then. For a namespace that was made after the module was loaded."""
     def reached():
+        # No probe between the two counts.
+        mib = ns.mib()
         st.update(ns.stats())
-        return all(st[k] == v for k, v in want.items())
+        return all(st[k] == v for k, v in want.items()) and ns.mib() == mib
     st = {}
     try:
         poll("", seconds, reached)
