@@ -11,6 +11,7 @@
 # make check-deb  the packages: installed, upgraded, with other kernels, removed
 # make check-fleet   dist/fleet: three machines, Ansible, Prometheus, and what Kubernetes would run
 # make check-debug   the same on kernels that check themselves: KASAN, lockdep, kmemleak and more; KCSAN
+# make harm       the kernel's own TCP selftests, with nothing loaded and with the module: the same results?
 # make coverage   which lines of the module the tests run
 # make fuzz       the tool against a hostile kernel, odd words and odd servers, for 10 minutes each
 # make fuzz-family   the module against random messages, a million of them
@@ -151,6 +152,9 @@ fuzz-family:
 check-sanitize:
 	selftests/check-sanitize
 
+harm:
+	selftests/harm/run
+
 # make analyse    what compilers' analysers and the kernel's own checks find
 analyse:
 	selftests/analyse/run
@@ -180,4 +184,4 @@ help:
 	@sed -n 's/^# \(make\|sudo\)/  \1/p' Makefile
 
 .PHONY: all modules btf ctl install install-module install-protocol install-dkms uninstall deb rpm dist clean demo demo-nat demo-picture \
-	check check-all check-deb check-fleet check-debug check-sanitize coverage fuzz fuzz-family storm analyse bench bench-million bench-churn lint vm help
+	check check-all check-deb check-fleet check-debug check-sanitize coverage fuzz fuzz-family storm harm analyse bench bench-million bench-churn lint vm help
