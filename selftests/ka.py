@@ -241,7 +241,9 @@ def may_skip(why):
 
 
 def main(tests):
-    """Run the tests and print TAP; the exit status is kselftest's."""
+    """Run the tests, with the module loaded, and print TAP; the exit status is
+    kselftest's."""
+    run("modprobe", "tcp_keepalive")
     failed = skipped = 0
     only = sys.argv[1:]
     tests = [t for t in tests if not only or t.__name__ in only]
