@@ -57,7 +57,7 @@ run_example() {
 	line=${line//\/etc\//$dir/}
 	case $line in
 	*--watch* | *--listen*) limit=(timeout --preserve-status -s INT 5) ;;
-	*\ top) line="{ sleep 5; echo -n q; } | TERM=xterm script -qec '$line' /dev/null" ;;
+	*\ top) line="{ trap '' PIPE; while echo -n q 2>/dev/null; do sleep 0.2; done; } | TERM=xterm script -qec '$line' /dev/null" ;;
 	esac
 	said=$(cd "$dir" && "$@" "${limit[@]}" bash -o pipefail -c "$line" 2>&1 </dev/null)
 	status=$?

@@ -220,4 +220,3 @@ void listen_in(struct ears *ears)
 		ears->events++;
 	}
 }
-
