@@ -5,8 +5,9 @@
  * storm rules N: replaces a rule for every connection N times. Each gives as time
  * what it gives as intvl.
  *
- * storm namespaces N AT_ONCE: makes N network namespaces and deletes each when a
- * probe is out on a connection in it. They inherit a policy that enforces.
+ * storm namespaces N AT_ONCE [own]: makes N network namespaces and deletes each when a
+ * probe is out on a connection in it. They inherit a policy that enforces, or with "own"
+ * ask for probes themselves, as they must where the module is not loaded.
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -15,6 +16,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -68,7 +70,7 @@ static void loopback_up(void)
 }
 
 /* A namespace with a connection whose other end hears nothing any more. */
-static void namespace(void)
+static void namespace(bool own)
 {
 	struct sock_filter none = BPF_STMT(BPF_RET | BPF_K, 0);
 	struct sock_fprog deaf = { .len = 1, .filter = &none };
@@ -77,7 +79,7 @@ static void namespace(void)
 	struct sockaddr_in at = { .sin_family = AF_INET };
 	socklen_t len = sizeof(at);
 	struct tcp_info info;
-	int listener, a, b, i;
+	int listener, a, b, i, one = 1;
 
 	must(unshare(CLONE_NEWNET), "unshare");
 	loopback_up();
@@ -92,6 +94,10 @@ static void namespace(void)
 	must(setsockopt(a, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), "SO_LINGER");
 	must(setsockopt(b, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), "SO_LINGER");
 	must(setsockopt(b, SOL_SOCKET, SO_ATTACH_FILTER, &deaf, sizeof(deaf)), "filter");
+	if (own) {
+		must(setsockopt(a, IPPROTO_TCP, TCP_KEEPIDLE, &one, sizeof(one)), "TCP_KEEPIDLE");
+		must(setsockopt(a, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one)), "SO_KEEPALIVE");
+	}
 	for (i = 0; i < NAPS; i++) {
 		len = sizeof(info);
 		must(getsockopt(a, IPPROTO_TCP, TCP_INFO, &info, &len), "TCP_INFO");
@@ -102,7 +108,7 @@ static void namespace(void)
 	errx(EXIT_FAILURE, "no probe");
 }
 
-static void namespaces(int n, int at_once)
+static void namespaces(int n, int at_once, bool own)
 {
 	int begun, ended, status;
 
@@ -110,7 +116,7 @@ static void namespaces(int n, int at_once)
 		if (begun < n && begun - ended < at_once) {
 			begun++;
 			if (!must(fork(), "fork"))
-				namespace();
+				namespace(own);
 			continue;
 		}
 		must(wait(&status), "wait");
@@ -124,9 +130,9 @@ int main(int argc, char **argv)
 {
 	if (argc == 3 && !strcmp(argv[1], "rules"))
 		rules(atoi(argv[2]));
-	else if (argc == 4 && !strcmp(argv[1], "namespaces"))
-		namespaces(atoi(argv[2]), atoi(argv[3]));
+	else if ((argc == 4 || (argc == 5 && !strcmp(argv[4], "own"))) && !strcmp(argv[1], "namespaces"))
+		namespaces(atoi(argv[2]), atoi(argv[3]), argc == 5);
 	else
-		errx(EXIT_FAILURE, "usage: storm rules N | namespaces N AT_ONCE");
+		errx(EXIT_FAILURE, "usage: storm rules N | namespaces N AT_ONCE [own]");
 	return EXIT_SUCCESS;
 }
