@@ -226,6 +226,7 @@ def test_read_while_it_changes():
         if ka.tcp_info(a)[0] != CLOSE:
             a.send(b"x")
             b.send(b"x")
+        time.sleep(0.1)		# or none would be idle for a second
 
     def replaces():
         c.kactl("-q", "rule", "replace", "pref", "10", "dir", "out", "time",
