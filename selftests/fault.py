@@ -424,7 +424,7 @@ def calls(text):
             if last:
                 last = None
                 found[-1][3] = m[2]
-        elif m := re.match(r"\s+([0-9a-f]+):\t((?:[0-9a-f]{2} )+)\s*\t(call|j\w+)\s+"
+        elif m := re.match(r"\s+([0-9a-f]+):\t((?:[0-9a-f]{2} )+)\s*\t(call|j\w+?)q?\s+"
                            r"[0-9a-f]+ <([^+>]+)(\+\S+)?>", line):
             last = m
             behind = int(m[1], 16) + len(m[2].split()) - start
