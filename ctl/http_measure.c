@@ -175,10 +175,10 @@ static enum status first_request(struct check *k)
 		if (c->busy && http_now_ms() >= end)
 			http_conn_give_up(c, k->want->max_time);
 	}
+	if (*c->unread)
+		return fail(ST_USAGE, "--resolve: %s", c->unread);
 	if (!c->result)
 		return ST_DONE;
-	if (c->result == CURLE_SETOPT_OPTION_SYNTAX)
-		return fail(ST_USAGE, "--resolve: %s", c->error);
 	return fail(ST_REFUSED, "%s: %s%s", k->want->shown, c->error,
 		    c->result == CURLE_PEER_FAILED_VERIFICATION ?
 		    " (--cacert names a file of certificates to trust, --insecure takes any)" : "");

@@ -287,9 +287,9 @@ def test_who_makes_rules_pays_for_them():
         p = subprocess.run(box.root(ka.KACTL, "-q", "restore"), input=text,
                            text=True, capture_output=True, check=False)
         assert p.returncode == 0, p
-        # A rule and its match are some 400 bytes.
+        # A rule and its match are some 400 bytes; Linux 5.10 may tell of 32 pages later.
         grown = charged(path) - before
-        assert grown >= 1024 * 300, f"{grown} bytes"
+        assert grown >= 1024 * 390 - 32 * 4096, f"{grown} bytes"
         p = run(*box.root(ka.KACTL, "rule", "flush"))
         assert p.returncode == 0, p
         # Not to the byte: what is charged is kept for the next one.

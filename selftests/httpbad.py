@@ -66,7 +66,7 @@ class Server(threading.Thread):
         while b"\r\n\r\n" not in head:
             try:
                 data = sock.recv(4096)
-            except TimeoutError:
+            except socket.timeout:      # another one than TimeoutError before Python 3.10
                 return None
             if not data:
                 return None

@@ -71,12 +71,12 @@ def test_lighttpd():
 
 
 def test_node():
-    # Some versions wait for a second more, so as not to close too soon.
+    # Some versions wait for a second more, so as not to close too soon; those before 16.10 know no maximum.
     with serve("node") as (ns, port, _):
         said = check(ns, f"http://127.0.0.1:{port}/", "--idle-max", "1", "--requests", "1")
         said = said["keep_alive"]
     assert said["timeout"] == IDLE and said.get("max", MAX) == MAX, said
-    held("node", 1.5, [MAX], said)
+    held("node", 1.5, [MAX] if "max" in said else None, said)
 
 
 def test_python():
@@ -165,6 +165,7 @@ def test_words():
                 (2, ("http://x", "--behind", "9223372036854775807"), "--behind 9223372036854775807"),
                 (2, ("http://x", "--resolve", "nothing"), "nothing"),
                 (2, ("http://x", "--resolve", "x:80:nowhere"), "x:80:nowhere"),
+                (2, ("http://x", "--resolve", "-nothing"), "-nothing"),
                 (2, ("http://x", "--proxy", "foo://x"), '"foo://x"'),
                 (2, ("http://x", "-x", "127.0.0.1:99999"), '"127.0.0.1:99999"'),
                 (2, ("http://x", "--header", "Connection: close"), '"Connection: close"'),

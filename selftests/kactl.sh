@@ -201,10 +201,11 @@ test_a_module_of_another_kernel() {
 
 	only_in_the_vm /lib/modules
 	file=$(modinfo -n tcp_keepalive)
-	[[ $file == *.ko ]] || skip "the module is compressed"
 	copy=$(mktemp)
 	cp "$file" "$copy"
 	unload
+	# That it is no longer compressed its first bytes say.
+	[[ $file != *.xz ]] || unxz <"$copy" >"$file"
 	# Of the version itself a kernel with CONFIG_MODVERSIONS takes no notice.
 	sed -i 's/\(vermagic=[^ ]*\) SMP /\1 XXX /' "$file"
 	refused 3 "not built for this kernel" "$KACTL" policy set time 60

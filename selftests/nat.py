@@ -24,7 +24,7 @@ ANSWER = "the answer"
 MINUTE = 60     # until the answer
 FORGETS = """
 table ip nat {
-  chain out {
+  chain hides {
     type nat hook postrouting priority srcnat;
     oifname "out" masquerade
   }
@@ -36,6 +36,7 @@ table ip nat {
 """
 NGINX = """
 pid %(dir)s/nginx.pid;
+error_log stderr;
 worker_processes 1;
 events { }
 http {
@@ -167,7 +168,7 @@ def serve(s, folder):
     if "nginx" in wanted:
         with open(folder + "/nginx.conf", "w", encoding="ascii") as f:
             f.write(NGINX % {"dir": folder})
-        start(s, "nginx", "-e", "stderr", "-c", folder + "/nginx.conf")
+        start(s, "nginx", "-c", folder + "/nginx.conf")
     if "redis-server" in wanted:
         for port in "7007", "7008":
             start(s, "redis-server", "--port", port, "--protected-mode", "no",
@@ -297,7 +298,9 @@ def through(way):
                 answered=ANSWER in out.read(),
                 unacked=left.get(port, Socket()).unacked > 0)
         for ns in c, s:
-            ns.exec("ss", "-K", "state", "connected")
+            ns.exec("ss", "-K", "state", "connected", "exclude", "fin-wait-1", "exclude", "time-wait")
+            # One that belongs to nobody Linux 5.10 leaves without a timer.
+            ka.poll("they are gone", 600, lambda ns=ns: not sockets(ns, "FIN-WAIT-1"))
     return fates
 
 

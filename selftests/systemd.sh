@@ -65,6 +65,8 @@ is_active() {
 
 test_the_unit_is_sound() {
 	type systemd-analyze >/dev/null 2>&1 || skip "no systemd here"
+	# It wants to be a manager, and moves every process of the root cgroup into one of its own.
+	[ "$(systemctl --version | awk '{ print $2; exit }')" -ge 250 ] || skip "a systemd-analyze that moves processes"
 	is "systemd-analyze" "" "$(systemd-analyze verify kactl.service 2>&1)"
 }
 
