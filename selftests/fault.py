@@ -7,14 +7,12 @@ whole, and nothing leaks. In the end each call of the module's object file that 
 fail has failed."""
 
 import contextlib
-import lzma
 import os
 import re
 import socket
 import struct
 import subprocess
 import sys
-import tempfile
 import time
 
 import ka
@@ -37,23 +35,9 @@ failed_at = set()
 POLICY = "policy set time 100 intvl 20 probes 4 enforce on inherit on\n"
 
 
-@contextlib.contextmanager
-def module_file():
-    """The module, as objdump takes it."""
-    path = ka.run("modinfo", "-n", "tcp_keepalive").strip()
-    with contextlib.ExitStack() as stack:
-        if path.endswith(".xz"):
-            f = stack.enter_context(tempfile.NamedTemporaryFile())
-            with lzma.open(path) as packed:
-                f.write(packed.read())
-            f.flush()
-            path = f.name
-        yield path
-
-
 def undefined():
     """Names of what the module takes from the kernel."""
-    with module_file() as path:
+    with ka.module_file() as path:
         return [line.split()[1] for line in ka.run("nm", "-u", path).splitlines()]
 
 
@@ -436,7 +420,7 @@ def test_every_call_has_failed():
     """Of those that can, as the module's object file has them."""
     if len(sys.argv) > 1:
         raise ka.Skip("not all tests were run")
-    with module_file() as path:
+    with ka.module_file() as path:
         found = calls(ka.run("objdump", "-dr", path))
     kernels = set(undefined())
 

@@ -6,11 +6,13 @@ import contextlib
 import ctypes
 import errno
 import json
+import lzma
 import os
 import secrets
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 
@@ -227,6 +229,20 @@ def expect(ns, seconds=5, **want):
     law(st)
     assert st["probes_sent"] == ns.mib(), f"MIB {ns.mib()}: {st}"
     return st
+
+
+@contextlib.contextmanager
+def module_file():
+    """The module, as objdump takes it."""
+    path = run("modinfo", "-n", "tcp_keepalive").strip()
+    with contextlib.ExitStack() as stack:
+        if path.endswith(".xz"):
+            f = stack.enter_context(tempfile.NamedTemporaryFile())
+            with lzma.open(path) as packed:
+                f.write(packed.read())
+            f.flush()
+            path = f.name
+        yield path
 
 
 def may_skip(why):

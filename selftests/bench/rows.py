@@ -197,8 +197,8 @@ def linear(name, *command):
 
 def sections():
     """Bytes of the module's text and data in memory, page borders aside."""
-    path = ka.run("modinfo", "-n", MODULE).strip()
-    lines = [line.split() for line in ka.run("size", "-A", path).splitlines()]
+    with ka.module_file() as path:
+        lines = [line.split() for line in ka.run("size", "-A", path).splitlines()]
     return sum(int(line[1]) for line in lines if line and line[0].startswith(
         (".text", ".rodata", ".data", ".bss", ".ref.data")))
 
