@@ -132,8 +132,8 @@ static bool begins(const char *data, size_t size, const char *with)
 }
 
 /*
- * Only a proxy is asked for a URL with a host in it; of SOCKS libcurl tells in words alone, and so does an
- * older one, 7.74, of what it cannot read.
+ * Only a proxy is asked for a URL with a host in it; of SOCKS libcurl tells in
+ * words alone, and so does an older one, 7.74, of what it cannot read.
  */
 static int on_debug(CURL *easy, curl_infotype type, char *data, size_t size,
 		    void *arg)

@@ -130,7 +130,8 @@ int main(int argc, char **argv)
 {
 	if (argc == 3 && !strcmp(argv[1], "rules"))
 		rules(atoi(argv[2]));
-	else if ((argc == 4 || (argc == 5 && !strcmp(argv[4], "own"))) && !strcmp(argv[1], "namespaces"))
+	else if ((argc == 4 || (argc == 5 && !strcmp(argv[4], "own"))) &&
+		 !strcmp(argv[1], "namespaces"))
 		namespaces(atoi(argv[2]), atoi(argv[3]), argc == 5);
 	else
 		errx(EXIT_FAILURE, "usage: storm rules N | namespaces N AT_ONCE [own]");
