@@ -179,12 +179,17 @@ static void notrace fault_divert_send(unsigned long ip, unsigned long parent_ip,
 	struct pt_regs *regs = ftrace_get_regs(fregs);
 	struct module *mod = READ_ONCE(fault_module);
 	struct sk_buff *skb;
+	struct sock *sk;
 
 	if (!regs || !mod || !READ_ONCE(family))
 		return;
+	sk = (void *)regs_get_kernel_argument(regs, 0);
 	skb = (void *)regs_get_kernel_argument(regs, 1);
-	/* A process's request goes the same way. */
-	if (NETLINK_CB(skb).portid ||
+	/*
+	 * Rtnetlink has messages of the same numbers, and a family's is another
+	 * each time that it is registered. A process's request goes the same way.
+	 */
+	if (sk->sk_protocol != NETLINK_GENERIC || NETLINK_CB(skb).portid ||
 	    nlmsg_hdr(skb)->nlmsg_type != READ_ONCE(family) ||
 	    (*task != '*' && strcmp(current->comm, task)) || !fault_now())
 		return;
