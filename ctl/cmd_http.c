@@ -248,6 +248,13 @@ static enum status parse_header(struct args *a, struct http_want *want)
 	return parse_list(a, "--header", &want->headers);
 }
 
+static enum status parse_resolve(struct args *a, struct http_want *want)
+{
+	enum status st = *a->word ? http_resolve_check(*a->word) : ST_DONE;
+
+	return st ? st : parse_list(a, "--resolve", &want->resolve);
+}
+
 static enum status parse_behind(struct args *a, struct http_want *want)
 {
 	enum status st = args_once(a, "--behind", &want->behind_word);
@@ -312,7 +319,7 @@ static enum status parse_word(struct args *a, struct http_want *want, const char
 	if (args_take(a, "--noproxy"))
 		return args_once(a, "--noproxy", &want->noproxy);
 	if (args_take(a, "--resolve"))
-		return parse_list(a, "--resolve", &want->resolve);
+		return parse_resolve(a, want);
 	if (args_take(a, "--unix-socket"))
 		return args_once(a, "--unix-socket", &want->unix_socket);
 	if (*url || **a->word == '-')

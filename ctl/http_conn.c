@@ -73,7 +73,7 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose,
 	struct http_conn *c = arg;
 
 	(void)purpose;
-	if (c->sealed || *c->unread)
+	if (c->sealed)
 		return CURL_SOCKET_BAD;
 	c->answered = false;
 	c->end = HTTP_OPEN;
@@ -126,15 +126,7 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
 	return c->too_long ? 0 : size * n;
 }
 
-static bool begins(const char *data, size_t size, const char *with)
-{
-	return size > strlen(with) && !strncmp(data, with, strlen(with));
-}
-
-/*
- * Only a proxy is asked for a URL with a host in it; of SOCKS libcurl tells in
- * words alone, and so does an older one, 7.74, of what it cannot read.
- */
+/* Only a proxy is asked for a URL with a host in it; of SOCKS libcurl tells in words alone. */
 static int on_debug(CURL *easy, curl_infotype type, char *data, size_t size,
 		    void *arg)
 {
@@ -142,11 +134,9 @@ static int on_debug(CURL *easy, curl_infotype type, char *data, size_t size,
 	const char *word;
 
 	(void)easy;
-	if (type == CURLINFO_TEXT && begins(data, size, "SOCKS"))
+	if (type == CURLINFO_TEXT && size > strlen("SOCKS") &&
+	    !strncmp(data, "SOCKS", strlen("SOCKS")))
 		c->socks = true;
-	if (type == CURLINFO_TEXT && begins(data, size, "Couldn't parse CURLOPT_RESOLVE"))
-		snprintf(c->unread, sizeof(c->unread), "%.*s",
-			 (int)(size - (data[size - 1] == '\n')), data);
 	if (type != CURLINFO_HEADER_OUT)
 		return 0;
 	word = memchr(data, ' ', size);

@@ -27,7 +27,6 @@
  * @too_long: those were too many
  * @absolute: its request line had a URL in it: it went to a proxy
  * @socks: it goes through a proxy that knows nothing of HTTP
- * @unread: what libcurl says of a word of --resolve that means nothing to it
  * @error: what went wrong
  */
 struct http_conn {
@@ -46,7 +45,6 @@ struct http_conn {
 	bool too_long;
 	bool absolute;
 	bool socks;
-	char unread[CURL_ERROR_SIZE];
 	char error[CURL_ERROR_SIZE];
 };
 

@@ -175,8 +175,6 @@ static enum status first_request(struct check *k)
 		if (c->busy && http_now_ms() >= end)
 			http_conn_give_up(c, k->want->max_time);
 	}
-	if (*c->unread)
-		return fail(ST_USAGE, "--resolve: %s", c->unread);
 	if (!c->result)
 		return ST_DONE;
 	return fail(ST_REFUSED, "%s: %s%s", k->want->shown, c->error,

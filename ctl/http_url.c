@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The URL that is checked.
+ * The URL that is checked, and what is said of the way to it.
  */
+#include <arpa/inet.h>
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,6 +83,44 @@ enum status http_proxy_check(const char *word)
 			known = scheme_is(u, schemes[i]);
 	curl.url_cleanup(u);
 	return known ? ST_DONE : fail(ST_USAGE, "--proxy \"%s\": not a proxy's URL", word);
+}
+
+/* Of IPv6 it may be in brackets. */
+static bool is_address(const char *word, size_t len)
+{
+	bool bracketed = len > 2 && word[0] == '[' && word[len - 1] == ']';
+	char text[INET6_ADDRSTRLEN] = "";
+	struct in6_addr addr;
+
+	len -= bracketed ? 2 : 0;
+	if (len >= sizeof(text))
+		return false;
+	memcpy(text, word + bracketed, len);
+	return inet_pton(AF_INET6, text, &addr) == 1 ||
+	       (!bracketed && inet_pton(AF_INET, text, &addr) == 1);
+}
+
+/**
+ * http_resolve_check - refuse what libcurl would pass over, as some versions do
+ * @word: HOST:PORT:ADDRESS, or more addresses with commas between
+ */
+enum status http_resolve_check(const char *word)
+{
+	const char *colon = strchr(word, ':');
+	bool good = colon && colon > word && !strchr("+-", *word) &&
+		    isdigit((unsigned char)colon[1]);
+	char *at = NULL;
+	unsigned long port = good ? strtoul(colon + 1, &at, 10) : 0;
+
+	good = port > 0 && port <= UINT16_MAX && *at == ':';
+	while (good && *at) {
+		size_t len = strcspn(++at, ",");
+
+		good = is_address(at, len);
+		at += len;
+	}
+	return good ? ST_DONE :
+		      fail(ST_USAGE, "--resolve \"%s\": not HOST:PORT:ADDRESS", word);
 }
 
 /**

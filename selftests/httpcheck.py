@@ -163,9 +163,13 @@ def test_words():
                 (2, ("http://x", "--behind", "0"), "--behind 0"),
                 (2, ("http://x", "--behind", "316224001"), "--behind 316224001"),
                 (2, ("http://x", "--behind", "9223372036854775807"), "--behind 9223372036854775807"),
-                (2, ("http://x", "--resolve", "nothing"), "nothing"),
-                (2, ("http://x", "--resolve", "x:80:nowhere"), "x:80:nowhere"),
-                (2, ("http://x", "--resolve", "-nothing"), "-nothing"),
+                *((2, ("http://x", "--resolve", word), f'"{word}": not HOST:PORT:ADDRESS') for word in (
+                    "nothing", "x:80", "x:80:", "x:80:nowhere", "x:80:127.0.0.1,", "x:80:127.0.0.1,y", "x:0:127.0.0.1",
+                    "x:65536:127.0.0.1", "x: 80:127.0.0.1", "x:80:[127.0.0.1]", "x:80:[::1", ":80:127.0.0.1",
+                    "-x:80", "+x:80:127.0.0.1", "x:80:" + "1" * 100)),
+                # These are, and nobody is there.
+                *((1, ("http://x:1", "--resolve", f"x:1:{addresses}"), "http://x:1/") for addresses in (
+                    "127.0.0.1", "::1", "[::1]", "127.0.0.1,[::1]")),
                 (2, ("http://x", "--proxy", "foo://x"), '"foo://x"'),
                 (2, ("http://x", "-x", "127.0.0.1:99999"), '"127.0.0.1:99999"'),
                 (2, ("http://x", "--header", "Connection: close"), '"Connection: close"'),
