@@ -189,6 +189,8 @@ def pair(c, s, family=socket.AF_INET, n=1, port=7000):
             a.connect((addr, port))
             b, _ = listener.accept()
             socks.append((a, b))
+        # A child that another thread forks has it too, until its exec.
+        listener.shutdown(socket.SHUT_RDWR)
     return socks
 
 
