@@ -306,18 +306,19 @@ def test_keepalive_off_while_out():
         ka.expect(c, probes_answered=1, probes_pending=0)
 
 
-def congested(qdisc):
+def congested(kind, narrow, wide):
     with ka.wire() as (c, s):
         for family in BOTH:
             (a, b), = ka.pair(c, s, family, port=7000 + family)
             before = c.stats()
-            c.exec("tc", "qdisc", "replace", "dev", "w0", "root", *qdisc)
+            c.exec("tc", "qdisc", "replace", "dev", "w0", "root", kind, *narrow)
             ka.keepalive(a, 1, 600, 3)
             ka.poll("some refused", 20, lambda: c.stats()["probes_failed"] -
                     before["probes_failed"] >= 3)
             # TCP counts none of them as unanswered and tries again soon.
             assert ka.tcp_info(a)[1] == 0
-            c.exec("tc", "qdisc", "del", "dev", "w0", "root")
+            # What is sent while a queue is replaced is lost; not while one is changed.
+            c.exec("tc", "qdisc", "change", "dev", "w0", "root", kind, *wide)
             ka.expect(c, probes_answered=before["probes_answered"] + 1,
                       probes_lost=0, conns_recovered=0, probes_pending=0)
             a.close()
@@ -325,11 +326,12 @@ def congested(qdisc):
 
 
 def test_failed_by_pfifo():
-    congested(["pfifo", "limit", "0"])
+    congested("pfifo", ["limit", "0"], ["limit", "100"])
 
 
 def test_failed_by_tbf():
-    congested(["tbf", "rate", "1kbit", "burst", "10", "limit", "10"])
+    congested("tbf", ["rate", "1kbit", "burst", "10", "limit", "10"],
+              ["rate", "1gbit", "burst", "64kb", "limit", "64kb"])
 
 
 def test_failed_while_out():
