@@ -67,9 +67,9 @@ def watched(family=socket.AF_INET, n=1):
 
 def took(start, end, want):
     """The timer wheel is late by up to 1/8; the jiffy it counts from had
-    begun before."""
+    begun before. Until the test has set it going 0.1 s may pass."""
     got = end.at - start.at
-    assert want - 0.01 <= got <= want * 9 / 8 + 0.1, f"{got} s, not {want}"
+    assert want - 0.01 <= got <= want * 9 / 8 + 0.1 * ka.SLOW, f"{got} s, not {want}"
 
 
 def hears(sock, seconds=60):
