@@ -31,7 +31,7 @@ def conn(ns):
 
 
 def is_the_wires(us):
-    return 1000 * DELAY <= us <= 1000 * DELAY + 500
+    return 1000 * DELAY <= us <= 1000 * DELAY + 500 * ka.SLOW
 
 
 def test_rtt_is_the_wires():

@@ -33,9 +33,10 @@ def test_no_memory_for_records():
     with fault.faults(), ka.wire() as (c, s):
         socks = ka.pair(c, s, n=CONNS)
         with nomem():
+            # So far away that the timer wheel has 16 seconds in a slot: no time to fill the reserve up again.
             for a, _ in socks:
-                ka.keepalive(a, 2, 2, 9)
-            ka.poll("a probe of each", 30, lambda: c.mib() >= CONNS)
+                ka.keepalive(a, 300, 300, 9)
+            ka.poll("a probe of each", 600, lambda: c.mib() >= CONNS)
             for a, _ in socks:
                 ka.keepalive(a, 600)
             st = ka.expect(c, probes_pending=0, conns_dead=0)
@@ -46,7 +47,7 @@ def test_no_memory_for_records():
         assert not [line for line in log() if "allocation failure" in line]
 
         for a, _ in socks:
-            ka.keepalive(a, 2)
+            ka.keepalive(a, 2, 2)
         ka.expect(c, 30, conns_tracked=CONNS, probes_unseen=st["probes_unseen"])
         for a, b in socks:
             a.close()
