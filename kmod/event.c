@@ -52,7 +52,7 @@ static_assert(sizeof(struct ka_event) <= KA_POOL_SIZE);
 #define EVENT_NET_MAX	16384
 #define EVENT_MAX	65536
 
-/* Namespaces with events that wait, and how many do; the lock of all of it. */
+/* Namespaces with events that wait, and how many do; the lock of all of it, as that of watch.c. */
 static LIST_HEAD(event_nets);
 static unsigned int event_queued;
 static DEFINE_RAW_SPINLOCK(event_lock);
@@ -181,7 +181,7 @@ static struct ka_event *event_next(struct ka_net **from)
 	struct ka_event *e = NULL;
 	struct ka_net *kn;
 
-	raw_spin_lock_bh(&event_lock);
+	raw_spin_lock_irq(&event_lock);
 	kn = list_first_entry_or_null(&event_nets, struct ka_net, events_node);
 	if (kn) {
 		e = list_first_entry(&kn->events, struct ka_event, node);
@@ -193,7 +193,7 @@ static struct ka_event *event_next(struct ka_net **from)
 		else
 			list_del(&kn->events_node);
 	}
-	raw_spin_unlock_bh(&event_lock);
+	raw_spin_unlock_irq(&event_lock);
 	*from = kn;
 	return e;
 }
@@ -232,12 +232,12 @@ void ka_event_net_exit(struct ka_net *kn)
 	LIST_HEAD(forgotten);
 
 	mutex_lock(&event_sending);
-	raw_spin_lock_bh(&event_lock);
+	raw_spin_lock_irq(&event_lock);
 	if (kn->events_queued)
 		list_del(&kn->events_node);
 	WRITE_ONCE(event_queued, event_queued - kn->events_queued);
 	list_splice(&kn->events, &forgotten);
-	raw_spin_unlock_bh(&event_lock);
+	raw_spin_unlock_irq(&event_lock);
 	mutex_unlock(&event_sending);
 	list_for_each_entry_safe(e, next, &forgotten, node)
 		kfree(e);

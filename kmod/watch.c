@@ -7,7 +7,9 @@
  * somebody listens: then soon after the probe, and again and again.
  *
  * The socket's lock is outside watch_lock. That one is raw, as the hooks run
- * with preemption off on a kernel with PREEMPT_RT.
+ * with preemption off on a kernel with PREEMPT_RT. Who is in no hook takes it with
+ * interrupts off: raw_spin_lock_bh() leaves preemption on there, so that a hook
+ * could spin for a holder that waits for its CPU.
  */
 #include <linux/jiffies.h>
 #include <linux/list.h>
@@ -79,7 +81,7 @@ static unsigned int watch_pick(struct ka_net *kn, unsigned int *left,
 {
 	unsigned int i, n = 0;
 
-	raw_spin_lock_bh(&kn->watch_lock);
+	raw_spin_lock_irq(&kn->watch_lock);
 	for (i = 0; *left && i < WATCH_BATCH; i++, --*left) {
 		struct ka_conn *c;
 
@@ -94,7 +96,7 @@ static unsigned int watch_pick(struct ka_net *kn, unsigned int *left,
 			heard[n++] = c->sk;
 		}
 	}
-	raw_spin_unlock_bh(&kn->watch_lock);
+	raw_spin_unlock_irq(&kn->watch_lock);
 	return n;
 }
 
