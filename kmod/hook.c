@@ -13,6 +13,7 @@
 #include <linux/irqflags.h>
 #include <linux/kprobes.h>
 #include <linux/mutex.h>
+#include <linux/net.h>
 #include <linux/preempt.h>
 #include <linux/rcupdate.h>
 #include <linux/string.h>
@@ -297,19 +298,29 @@ static void notrace hook_called(unsigned long ip, unsigned long parent_ip,
 #define HOOK_CALLED							\
 	.ops = { .func = hook_called, .flags = FTRACE_OPS_FL_SAVE_REGS }
 
+/* As ftrace_free_filter(), which older kernels do not export. */
+static void hook_call_forget(struct hook_call *call)
+{
+	ftrace_set_filter(&call->ops, NULL, 0, 1);
+}
+
 static int hook_call_register(struct hook_call *call)
 {
 	int err = ftrace_set_filter(&call->ops, call->symbol_name,
 				    strlen(call->symbol_name), 1);
 
-	return err ?: register_ftrace_function(&call->ops);
+	if (err)
+		return err;
+	err = register_ftrace_function(&call->ops);
+	if (err)
+		hook_call_forget(call);
+	return err;
 }
 
 static void hook_call_unregister(struct hook_call *call)
 {
 	unregister_ftrace_function(&call->ops);
-	/* As ftrace_free_filter(), which older kernels do not export. */
-	ftrace_set_filter(&call->ops, NULL, 0, 1);
+	hook_call_forget(call);
 }
 #else
 static int hook_called(struct kprobe *p, struct pt_regs *regs)
@@ -371,13 +382,17 @@ static void hook_hold(struct ka_net *kn, struct sock *sk)
 
 /*
  * A program turns keepalive on or off; the kernel's own way of it, which the
- * module does not take. The process has the socket locked.
+ * module does not take. The process has the socket locked; not so SMC, of the
+ * TCP socket inside of its own, which no file has.
  */
 static void hook_asked_fn(struct pt_regs *regs)
 {
 	struct sock *sk = (struct sock *)regs_get_kernel_argument(regs, 0);
+	const struct socket *sock = READ_ONCE(sk->sk_socket);
 	struct ka_net *kn;
 
+	if (sock && !sock->file)
+		return;
 	rcu_read_lock();
 	kn = hook_net(sk);
 	if (kn) {
@@ -434,6 +449,7 @@ static DECLARE_DELAYED_WORK(hook_rest, hook_rest_fn);
 /* Changing the kernel's text is dear: not at the pace of whoever edits rules. */
 #define HOOK_REST	(10 * HZ)
 
+/* ftrace waits for all tasks: so does, then, who needs the hook again, and nobody else. */
 static void hook_rest_fn(struct work_struct *work)
 {
 	mutex_lock(&hook_lock);
