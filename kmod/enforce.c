@@ -107,6 +107,7 @@ static void enforce_digest_set(struct sock *sk, struct enforce_digest d, u32 v)
 bool ka_enforce_ours(const struct sock *sk, enum ka_value value)
 {
 	const struct tcp_sock *tp = tcp_sk(sk);
+	u32 timeout;
 
 	switch (value) {
 	case KA_TIME:
@@ -117,8 +118,8 @@ bool ka_enforce_ours(const struct sock *sk, enum ka_value value)
 		return enforce_digested(sk, digest_probes,
 					READ_ONCE(tp->keepalive_probes));
 	default:
-		return enforce_digested(sk, digest_user_timeout,
-					inet_csk(sk)->icsk_user_timeout);
+		timeout = READ_ONCE(inet_csk(sk)->icsk_user_timeout);
+		return enforce_digested(sk, digest_user_timeout, timeout);
 	}
 }
 

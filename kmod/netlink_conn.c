@@ -278,6 +278,7 @@ int ka_netlink_conn_dump(struct sk_buff *skb, struct netlink_callback *cb)
 		}
 		for (i = 0; i < n; i++)
 			sock_put(batch[i].sk);
+		cond_resched();
 		if (fatal_signal_pending(current))
 			err = -EINTR;
 	}
