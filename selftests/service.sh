@@ -95,6 +95,27 @@ test_restart_keeps_what_is_in_force() {
 	kill "$pid"
 }
 
+# What systemd makes of a restart then is a start.
+test_restart_where_it_did_not_run() {
+	local said
+
+	need_service
+	echo "policy set time 60" >"$CONF"
+	"$KACTL" -q policy set time 67
+	"$KACTL" -q rule add pref 9 rport 80 keepalive off
+	mkdir "$RUNTIME_DIRECTORY/bin"
+	printf '#!/bin/sh\necho another\n' >"$RUNTIME_DIRECTORY/bin/modinfo"
+	chmod +x "$RUNTIME_DIRECTORY/bin/modinfo"
+	said=$(PATH=$RUNTIME_DIRECTORY/bin:$PATH "$SERVICE" start 2>&1) || fail "start: $said"
+	[[ $said == *"counters start again"* ]] || fail "it said: $said"
+	policy_is "[67,75,9,false,false]"
+	rules_are "[9]"
+	"$KACTL" -q rule flush
+	forget
+	"$SERVICE" start || fail "start"
+	policy_is "[60,75,9,false,false]"
+}
+
 test_restart_tells_of_a_file_that_changed() {
 	local said
 
