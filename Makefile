@@ -4,13 +4,13 @@
 # make btf        the module's types into it, for bpftool and bpftrace; before make install
 # sudo make install, sudo make uninstall
 # make deb        Debian packages of both in build/; make rpm; make dist: the sources
-# make demo       see it at work in a virtual machine; changes nothing here
+# make demo       see it at work in a virtual machine; loads nothing here
 # make demo-nat   likewise: programs that never asked for keepalive, behind a NAT that forgets them
 # make check      all tests, in that machine
-# make check-all  all tests on each kernel that is supported
+# make check-all  all tests on each kernel that is supported, their core on two of its flavours
 # make check-deb  the packages: installed, upgraded, with other kernels, removed
 # make check-fleet   dist/fleet: three machines, Ansible, Prometheus, and what Kubernetes would run
-# make check-debug   the same on kernels that check themselves: KASAN, lockdep, kmemleak and more; KCSAN
+# make check-debug   the tests on kernels that check themselves: KASAN, lockdep, kmemleak and more; KCSAN
 # make harm       the kernel's own TCP selftests, with nothing loaded and with the module: the same results?
 # make coverage   which lines of the module the tests run
 # make fuzz       the tool against a hostile kernel, odd words and odd servers, for 10 minutes each

@@ -57,7 +57,7 @@ static const struct {
 				"the program turned keepalive off" },
 	[SKIPPED_CLOSED] = { "closed", "skipped_closed",
 			     TCP_KEEPALIVE_A_APPLY_SKIPPED_CLOSED,
-			     "closed meanwhile" },
+			     "closed meanwhile, or its program has gone" },
 	[SKIPPED_BUSY] = { "busy", "skipped_busy",
 			   TCP_KEEPALIVE_A_APPLY_SKIPPED_BUSY,
 			   "a program kept the socket locked for a second" },

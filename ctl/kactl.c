@@ -40,7 +40,7 @@ static const char options_help[] =
 	"  -a, --all-netns            in every network namespace that can be reached\n"
 	"  -j, --json                 one JSON document on standard output\n"
 	"  -p, --pretty               with -j: indented\n"
-	"  -c, --color[=WHEN]         always (the default), auto or never\n"
+	"  -c, --color[=WHEN]         always (if WHEN is not given), auto or never\n"
 	"  -q, --quiet                no warnings\n"
 	"  -V, --version              the version\n"
 	"  -h, --help                 this text\n";

@@ -52,7 +52,7 @@ const struct stat_desc stat_descs[NR_STATS] = {
 	STAT(CONNS_TRACKED, "conns_tracked", STAT_GAUGE,
 	     "connections with a record now"),
 	STAT(CONNS_UNTRACKED, "conns_untracked", 0,
-	     "probing connections that got no record: max_conns or memory was reached"),
+	     "probed without a record: max_conns, max_conns_total or memory was reached"),
 };
 
 const struct hist stat_hists[NR_HISTS] = {

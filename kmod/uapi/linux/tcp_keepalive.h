@@ -145,8 +145,9 @@ enum tcp_keepalive_event {
  * @TCP_KEEPALIVE_CMD_APPLY: a dump (NLM_F_DUMP) that gives the existing
  *	connections what rules and policy say now, and re-arms their timers less
  *	the time that they have been idle. Each message has what has been done
- *	since the one before: add them up. Who stops reading stops it. Needs the
- *	privilege for a dry run as well
+ *	since the one before: add them up, but for close-ms, of which the
+ *	largest counts. Who stops reading stops it. Needs the privilege for a
+ *	dry run as well
  */
 enum tcp_keepalive_cmd {
 	TCP_KEEPALIVE_CMD_POLICY_GET = 1,
@@ -391,7 +392,7 @@ enum tcp_keepalive_a_match {
  * @TCP_KEEPALIVE_A_CONN_NEXT_MS: u32, milliseconds to the next tick of the
  *	keepalive timer, likewise; absent if none is to come
  * @TCP_KEEPALIVE_A_CONN_OUT: u32, probes sent since the peer was last heard
- * @TCP_KEEPALIVE_A_CONN_SENT: u32, probes sent. This and the next three are of
+ * @TCP_KEEPALIVE_A_CONN_SENT: u32, probes sent. This and the next four are of
  *	the connection's record: from the first probe since the module was loaded,
  *	0 or absent where there is none
  * @TCP_KEEPALIVE_A_CONN_ANSWERED: u32, of those, probes answered
