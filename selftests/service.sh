@@ -116,6 +116,35 @@ test_restart_where_it_did_not_run() {
 	policy_is "[60,75,9,false,false]"
 }
 
+# A name without a namespace, and one whose first process ends just then.
+test_restart_with_namespaces_that_go() {
+	local first pids real said stale=/run/netns/ka-stale
+
+	need_service
+	mkdir -p /run/netns
+	touch "$stale"
+	unshare -n sh -c 'sleep 1000 & exec sleep 1000' &
+	poll 5 test ! "/proc/$!/ns/net" -ef /proc/self/ns/net
+	poll 5 pgrep -P $! sleep >/dev/null
+	pids=("$!" "$(pgrep -P $!)")
+	first=$(printf '%s\n' "${pids[@]}" | LC_ALL=C sort | head -n 1)
+	"$KACTL" -n "$first" -q policy set time 69
+	real=$(command -v kactl)
+	mkdir "$RUNTIME_DIRECTORY/bin"
+	cat >"$RUNTIME_DIRECTORY/bin/kactl" <<-END
+		#!/bin/sh
+		case "\$*" in *" /proc/$first/"*) kill $first; while [ -e /proc/$first/ns/net ]; do sleep 0.1; done ;; esac
+		exec $real "\$@"
+	END
+	chmod +x "$RUNTIME_DIRECTORY/bin/kactl"
+	PATH=$RUNTIME_DIRECTORY/bin:$PATH "$SERVICE" stop || fail "stop"
+	rm "$stale"
+	! loaded || fail "it is still loaded"
+	said=$("$SERVICE" start 2>&1) || fail "start: $said"
+	policy_is "[69,75,9,false,false]" "$(printf '%s\n' "${pids[@]}" | grep -vx "$first")"
+	kill "${pids[@]}" 2>/dev/null
+}
+
 test_restart_tells_of_a_file_that_changed() {
 	local said
 
