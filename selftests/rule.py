@@ -88,7 +88,7 @@ def test_words():
             (("dir", "in", "mark", "7"), NOTHING)] + [
                 (("mark", w, *on), f'mark "{w}": {M}') for w in
                 ("", "x", "0x", "0xg", "1/", "/1", "-1", "1/2/3", " 1",
-                 "1/0x", "+1", "1e3")] + [
+                 "1/0x", "0x0x1f", "1/0x0X1", "+1", "1e3")] + [
                 ((k, w, *on), f'{k} "{w}": {P}') for w in
                 ("", "localhost", "10.0.0", "10.0.0.1/", "10.0.0.1/x",
                  "::1/-1", "[::1]") for k in ("local", "remote")] + [
@@ -97,7 +97,7 @@ def test_words():
                 for k in ("lport", "rport")] + [
                 ((k, w), f'{k} "{w}": {V}') for w in
                 ("", "6x", "1.5", "1..", "..5", "1..2..3", "1-2", "-",
-                 "1..-", "1...5", " 1", "+1")
+                 "1..-", "-..5", "1...5", " 1", "+1")
                 for k in ("time", "intvl", "probes")] + [
                 ((k,), f'missing value after "{k}"') for k in
                 "pref dir local remote lport rport cgroup uid mark "
@@ -546,6 +546,18 @@ def test_restore_means():
         now = ns.kactl("policy")[0]
         assert now == {**found[0], "intvl": 9,
                        "detect_seconds": 7200 + 9 * 9}, now
+
+
+def test_restore_too_long():
+    """What no message can carry is refused, not left out."""
+    with ka.Netns() as ns:
+        quiet(ns, "rule", "add", "pref", "3", "keepalive", "on")
+        before = state(ns)
+        for size, what in (65541, "cgroup"), (65519, "the request"):
+            got, _, err = kactl(ns, "restore", input=f"rule add cgroup /{'A' * size} keepalive off\n"
+                                "rule add lport 22 keepalive off\n")
+            assert got == 1 and f"{what}: too long" in err, err[-100:]
+            assert state(ns) == before
 
 
 def test_example():
