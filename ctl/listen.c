@@ -100,8 +100,9 @@ static struct addrinfo *address(const char *word)
 	char host[64];
 	size_t len;
 
-	if (!colon || !colon[1] || atoi(colon + 1) < 1 ||
-	    atoi(colon + 1) > 65535 || strspn(colon + 1, "0123456789") > 5)
+	if (!colon || !colon[1] || colon[1 + strspn(colon + 1, "0123456789")] ||
+	    strlen(colon + 1) > 5 || atoi(colon + 1) < 1 ||
+	    atoi(colon + 1) > 65535)
 		return NULL;
 	len = (size_t)(colon - word);
 	if (brackets && (len < 2 || word[len - 1] != ']'))

@@ -119,7 +119,7 @@ enum status parse_span(const char *name, const char *word, int64_t min,
 	const char *end = skip_digits(word + (*word == '-'));
 	const char *second = word;
 
-	*span = end > word && !strncmp(end, "..", 2);
+	*span = end > word && end[-1] != '-' && !strncmp(end, "..", 2);
 	if (*span) {
 		second = end + 2;
 		end = skip_digits(second + (*second == '-'));
@@ -144,6 +144,9 @@ static const char *skip_bits(const char *s, unsigned long long *value)
 
 	if (hex ? !isxdigit((unsigned char)*digit) :
 		  !isdigit((unsigned char)*digit))
+		return NULL;
+	/* strtoull() would take a second one. */
+	if (hex && (digit[1] == 'x' || digit[1] == 'X'))
 		return NULL;
 	*value = strtoull(digit, &end, hex ? 16 : 10);
 	return end;
