@@ -122,7 +122,8 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
 	c->answered = true;
 	http_header_line(&c->header, line, size * n);
 	c->bytes += (int64_t)(size * n);
-	c->too_long = c->bytes > HEADER_MAX;
+	/* What follows the content is of the header, too. */
+	c->too_long = c->bytes > (c->header.ended ? RESPONSE_MAX : HEADER_MAX);
 	return c->too_long ? 0 : size * n;
 }
 

@@ -156,6 +156,7 @@ static void wait_any(struct check *k, int64_t until)
 static void row_look(struct check *k, int64_t now)
 {
 	k->looked = now;
+	k->r->loaded = k->r->loaded && ka_present();
 	if (k->r->loaded && http_tcp_read(k->idle.fd, &k->r->row))
 		k->r->row_there = true;
 }

@@ -31,6 +31,7 @@ static bool end_of(const struct sockaddr_storage *ss, struct end *e)
 {
 	const struct sockaddr_in6 *in6 = (const void *)ss;
 	const struct sockaddr_in *in = (const void *)ss;
+	int family = ss->ss_family;
 	const void *addr;
 	in_port_t port;
 
@@ -40,11 +41,16 @@ static bool end_of(const struct sockaddr_storage *ss, struct end *e)
 	} else if (ss->ss_family == AF_INET6) {
 		addr = &in6->sin6_addr;
 		port = in6->sin6_port;
+		/* IPv4, whatever its socket is. */
+		if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr)) {
+			family = AF_INET;
+			addr = &in6->sin6_addr.s6_addr[12];
+		}
 	} else {
 		return false;
 	}
 	snprintf(e->port, sizeof(e->port), "%u", ntohs(port));
-	return inet_ntop(ss->ss_family, addr, e->addr, sizeof(e->addr));
+	return inet_ntop(family, addr, e->addr, sizeof(e->addr));
 }
 
 static enum status row_read(struct nlattr *attrs, int len, void *arg)

@@ -190,6 +190,13 @@ class Server(threading.Thread):
         sock.sendall(response() + b" and more")
         self.request(sock, 3)
 
+    def do_longtrailer(self, sock, _):
+        while True:
+            sock.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nKeep-Alive: timeout=3\r\n\r\n" +
+                         (b"8000\r\n" + b"x" * 0x8000 + b"\r\n") * 64 + b"0\r\nX-Sum: 1234\r\n\r\n")
+            if not self.request(sock, 3):
+                return
+
     def do_trailer(self, sock, _):
         while True:
             sock.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: Connection\r\n"
@@ -316,6 +323,8 @@ def test_header():
         got = run(ns, "trailer", "--requests", "2", within=8)
         assert got["connection_header"] is None and got["keep_alive"] == {"timeout": 3}, got
         assert got["persistent"] and got["measured"]["max_requests"] == 2, got
+        got = run(ns, "longtrailer", *few, within=8)
+        assert got["persistent"] and got["keep_alive"] == {"timeout": 3}, got
 
 
 def about(got, seconds):

@@ -173,6 +173,8 @@ def test_layers():
                      r"[3-6] answered, 0 lost$",
                      "^idle limit .*after 1 s"):
             assert re.search(line, out, re.M), f"{line}: {out}"
+        got = check(ns, "http://[::ffff:127.0.0.1]:8001/", "--requests", "3")
+        assert want.items() <= got["tcp"].items() and got["tcp"]["answered"] >= 3, got
         ns.kactl("rule", "add", "dir", "out", "rport", "8001", "keepalive", "off")
         got = check(ns, url, "--requests", "3")
         assert got["tcp"]["keepalive"] is False and got["tcp"]["sent"] == 0, got
