@@ -134,7 +134,8 @@ static enum status apply_talk(void *arg)
 	struct request req;
 	enum status st;
 
-	st = request_init(&req, TCP_KEEPALIVE_CMD_APPLY);
+	st = request_init_size(&req, TCP_KEEPALIVE_CMD_APPLY,
+			       REQUEST_WITH_PATH);
 	if (st)
 		return st;
 	request_dump(&req);

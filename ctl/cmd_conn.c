@@ -403,7 +403,8 @@ static enum status conn_talk(void *arg)
 	struct request req;
 	enum status st;
 
-	st = request_init(&req, TCP_KEEPALIVE_CMD_CONN_GET);
+	st = request_init_size(&req, TCP_KEEPALIVE_CMD_CONN_GET,
+			       REQUEST_WITH_PATH);
 	if (st)
 		return st;
 	request_dump(&req);

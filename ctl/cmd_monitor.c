@@ -62,6 +62,7 @@ struct monitor {
 	bool all;		/* none was named */
 	int64_t count;		/* still to be shown; 0: any number */
 	double timeout;		/* seconds; negative: none */
+	bool late;		/* they are over: what has come by now is the last */
 	struct netns *netns;
 	struct netns *now;	/* of which an event is being read */
 	size_t nr;
@@ -327,7 +328,7 @@ static enum status monitor_read(struct monitor *m, const struct pollfd *fds)
 }
 
 /* Wait for an event; ST_ENOUGH when nothing more is to be waited for. */
-static enum status monitor_wait(const struct monitor *m, struct pollfd *fds,
+static enum status monitor_wait(struct monitor *m, struct pollfd *fds,
 				double end, const sigset_t *mask)
 {
 	double left = m->timeout < 0 ? 0 : end - now();
@@ -335,8 +336,9 @@ static enum status monitor_wait(const struct monitor *m, struct pollfd *fds,
 	size_t i;
 	int n;
 
-	if (intr_caught())
+	if (intr_caught() || m->late)
 		return ST_ENOUGH;
+	m->late = m->timeout >= 0 && left <= 0;
 	if (left > 0) {
 		ts.tv_sec = (time_t)left;
 		ts.tv_nsec = (long)((left - (double)ts.tv_sec) * NS_PER_SEC);

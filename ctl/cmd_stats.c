@@ -80,6 +80,18 @@ static void counter_out(const struct show *show, const struct stat_desc *d,
 	out_uint(d->name, value, gloss);
 }
 
+/* A namespace that is new may have the number of one that is gone: its counters began again. */
+static bool began_again(const struct sample *s, const struct sample *last)
+{
+	size_t i;
+
+	for (i = 0; i < NR_STATS; i++)
+		if (!(stat_descs[i].flags & STAT_GAUGE) &&
+		    s->value[stat_descs[i].attr] < last->value[stat_descs[i].attr])
+			return true;
+	return false;
+}
+
 static enum status stats_out(struct nlattr *attrs, int len, void *arg)
 {
 	struct show *show = arg;
@@ -91,6 +103,8 @@ static enum status stats_out(struct nlattr *attrs, int len, void *arg)
 	last = last_of(show, s.ino);
 	if (!last)
 		return fail(ST_REFUSED, "%s", strerror(ENOMEM));
+	if (began_again(&s, last))
+		*last = (struct sample){ 0 };
 
 	out_object();
 	netns_out(s.ino);
@@ -121,15 +135,20 @@ static enum status stats_talk(void *arg)
 /* Sleep up to @when; true if Ctrl-C came before. */
 static bool interrupted(const sigset_t *sigint, double when)
 {
-	struct timespec ts;
 	double left;
 
-	while ((left = when - stats_clock()) > 0) {
-		ts.tv_sec = (time_t)left;
-		ts.tv_nsec = (long)((left - (double)ts.tv_sec) * 1e9);
+	/* Where a round takes longer than that, it may have come meanwhile. */
+	do {
+		struct timespec ts = { 0 };
+
+		left = when - stats_clock();
+		if (left > 0) {
+			ts.tv_sec = (time_t)left;
+			ts.tv_nsec = (long)((left - (double)ts.tv_sec) * 1e9);
+		}
 		if (sigtimedwait(sigint, NULL, &ts) == SIGINT)
 			return true;
-	}
+	} while (left > 0);
 	return false;
 }
 

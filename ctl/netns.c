@@ -343,6 +343,9 @@ static enum status all_netns(bool change, enum status (*fn)(void *arg),
 	walk_named(&w);
 	walk_processes(&w);
 	free(w.seen);
+	/* Nobody's namespace lives on because we were the last there. */
+	if (here != st.st_ino && !setns(own, CLONE_NEWNET))
+		here = st.st_ino;
 	if (w.missed && w.status != ST_NO_MODULE)
 		warn("warning: other network namespaces are left out: "
 		     "it takes privilege to enter them");

@@ -95,7 +95,7 @@ test_filters_that_nothing_could_carry() {
 	golden 1 'kactl: conn: uid 4294967296: out of range' conn uid 4294967296
 	golden 1 'kactl: conn: uid -1: out of range' conn uid -1
 	golden 1 'kactl: conn: idle-min 4294967296: out of range' conn idle-min 4294967296
-	golden 1 'kactl: conn: cgroup: too long' conn cgroup "/$(printf '%05000d' 0)"
+	golden 1 'kactl: conn: cgroup: too long' conn cgroup "/$(printf '%09000d' 0)"
 }
 
 test_options_of_conn_and_monitor() {
@@ -258,6 +258,9 @@ test_watch_is_an_object_a_line() {
 		timeout --preserve-status -s INT 2 "$KACTL" -q -a -j stats --watch 0.4)
 	[ "$(jq .netns_ino <<<"$lines" | sort | uniq -c | awk '{ print $1 }')" -ge 3 ] ||
 		fail "not again and again: $lines"
+	# Rounds that take longer than the interval.
+	timeout --preserve-status -k 10 -s INT 2 "$KACTL" -n "$ns" stats --watch 0.00001 >/dev/null
+	is "status at Ctrl-C while it is busy" 0 $?
 	refused 2 "watch" "$KACTL" stats --watch 0
 	refused 2 "watch often" "$KACTL" stats --watch often
 }

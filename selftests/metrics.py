@@ -243,7 +243,7 @@ def refused(status, says, *args, options=()):
 def test_refusals():
     for bad in ("9000", "localhost:9000", "127.0.0.1", "127.0.0.1:", "::1:9000",
                 "127.0.0.1:0", "127.0.0.1:65536", "[127.0.0.1]:9000", "[::1]",
-                "[]:9000", "127.0.0.1:9x"):
+                "[]:9000", "127.0.0.1:9x", "127.0.0.1:+9000", "127.0.0.1: 9000"):
         refused(2, f'--listen "{bad}": not ADDR:PORT', "--listen", bad)
     refused(2, '"--bogus"', "--bogus")
     refused(2, "exclude", "--listen", "127.0.0.1:9000", "--textfile", "-")
@@ -286,6 +286,13 @@ def get(path="/metrics", accept=None, method="GET", addr="127.0.0.1", port=9199)
     body = r.read().decode()
     c.close()
     return r.status, r.headers, body
+
+
+def test_it_holds_no_namespace():
+    """It has been in all of them, and is in its own again."""
+    with ka.Netns(), server("-a") as p:
+        assert get()[0] == 200
+        assert os.stat(f"/proc/{p.pid}/ns/net").st_ino == os.stat("/proc/self/ns/net").st_ino
 
 
 def test_http():
