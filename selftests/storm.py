@@ -223,7 +223,8 @@ def test_read_while_it_changes():
         v = next(values)
         a, b = socks[v % len(socks)]
         ka.keepalive(a, 1 + v % 3, 1 + v % 2, 2 + v % 3)
-        if ka.tcp_info(a)[0] != CLOSE:
+        # One dies at any time.
+        with contextlib.suppress(TimeoutError, ConnectionError):
             a.send(b"x")
             b.send(b"x")
         time.sleep(0.1)		# or none would be idle for a second
