@@ -28,6 +28,7 @@
 
 #define TIMEOUT_MAX	1e9	/* seconds, which any timespec can hold */
 #define NS_PER_SEC	1000000000
+#define LATE_MAX	1		/* seconds after the end, for what is waiting by then */
 
 /* The kinds; those of connections have the numbers of the protocol. */
 enum { POLICY = TCP_KEEPALIVE_EVENT_LOST + 1, NR_KINDS };
@@ -62,7 +63,6 @@ struct monitor {
 	bool all;		/* none was named */
 	int64_t count;		/* still to be shown; 0: any number */
 	double timeout;		/* seconds; negative: none */
-	bool late;		/* they are over: what has come by now is the last */
 	struct netns *netns;
 	struct netns *now;	/* of which an event is being read */
 	size_t nr;
@@ -328,7 +328,7 @@ static enum status monitor_read(struct monitor *m, const struct pollfd *fds)
 }
 
 /* Wait for an event; ST_ENOUGH when nothing more is to be waited for. */
-static enum status monitor_wait(struct monitor *m, struct pollfd *fds,
+static enum status monitor_wait(const struct monitor *m, struct pollfd *fds,
 				double end, const sigset_t *mask)
 {
 	double left = m->timeout < 0 ? 0 : end - now();
@@ -336,9 +336,9 @@ static enum status monitor_wait(struct monitor *m, struct pollfd *fds,
 	size_t i;
 	int n;
 
-	if (intr_caught() || m->late)
+	/* What had come by then is shown, but there may always be more. */
+	if (intr_caught() || left < -LATE_MAX)
 		return ST_ENOUGH;
-	m->late = m->timeout >= 0 && left <= 0;
 	if (left > 0) {
 		ts.tv_sec = (time_t)left;
 		ts.tv_nsec = (long)((left - (double)ts.tv_sec) * NS_PER_SEC);

@@ -130,6 +130,9 @@ static enum status parse_value(struct match *m, int key)
 	default:
 		if (!*word)
 			return fail(ST_USAGE, "%s \"\": not a path", name);
+		if (strlen(word) >= PATH_MAX)
+			return fail(ST_REFUSED, "%s: too long (%d bytes at most)",
+				    name, PATH_MAX - 1);
 		return ST_DONE;
 	}
 }

@@ -184,9 +184,7 @@ static bool request_note(struct request *req, size_t len, const char *name,
 void request_put(struct request *req, int attr, const void *data, size_t len,
 		 const char *name, const char *word)
 {
-	/* A longer one would be put, with another length. */
-	if (len > UINT16_MAX - NLA_HDRLEN ||
-	    nla_put(req->msg, attr, (int)len, data) ||
+	if (nla_put(req->msg, attr, (int)len, data) ||
 	    !request_note(req, (size_t)nla_total_size((int)len), name, word))
 		req->too_long = name;
 }
@@ -214,9 +212,7 @@ void request_nest_end(struct request *req, struct nlattr *nest)
 
 	if (!nest)
 		return;
-	/* Too long a nest is taken back. */
-	if (nla_nest_end(req->msg, nest) < 0 && !req->too_long)
-		req->too_long = "the request";
+	nla_nest_end(req->msg, nest);
 	start = (uint32_t)((char *)nest - (char *)nlmsg_hdr(req->msg));
 	for (i = req->n; i-- > 0;)
 		if (req->said[i].offset == start)

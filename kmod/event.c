@@ -52,7 +52,7 @@ static_assert(sizeof(struct ka_event) <= KA_POOL_SIZE);
 #define EVENT_NET_MAX	16384
 #define EVENT_MAX	65536
 
-/* Namespaces with events that wait, and how many do; the lock of all of it, as that of watch.c. */
+/* Namespaces with events that wait, and how many do; the lock of all of it, taken as watch.c's. */
 static LIST_HEAD(event_nets);
 static unsigned int event_queued;
 static DEFINE_RAW_SPINLOCK(event_lock);

@@ -388,14 +388,13 @@ static void hook_hold(struct ka_net *kn, struct sock *sk)
 static void hook_asked_fn(struct pt_regs *regs)
 {
 	struct sock *sk = (struct sock *)regs_get_kernel_argument(regs, 0);
-	const struct socket *sock = READ_ONCE(sk->sk_socket);
+	const struct socket *sock;
 	struct ka_net *kn;
 
-	if (sock && !sock->file)
-		return;
 	rcu_read_lock();
+	sock = READ_ONCE(sk->sk_socket);
 	kn = hook_net(sk);
-	if (kn) {
+	if (kn && (!sock || sock->file)) {
 		ka_enforce_asked(sk, (int)regs_get_kernel_argument(regs, 1));
 		hook_hold(kn, sk);
 	}

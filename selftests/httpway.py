@@ -238,6 +238,24 @@ def test_without_module():
             ka.run("modprobe", "tcp_keepalive")
 
 
+def test_module_goes():
+    """In the middle of it: nobody complains."""
+    with serve("nginx") as (ns, _, _):
+        ns.kactl("-q", "policy", "set", "time", "1", "intvl", "1", "probes", "3")
+        with subprocess.Popen([ka.KACTL, "-n", ns.name, "-j", "http", "check", "http://127.0.0.1:8001/",
+                               "--requests", "3"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as p:
+            ka.poll("a probe", 20, lambda: ns.mib() > 0)
+            try:
+                ka.poll("unloaded", 10, lambda: subprocess.run(
+                    ["rmmod", "tcp_keepalive"], stderr=subprocess.DEVNULL, check=False).returncode == 0)
+                out, err = p.communicate(timeout=60)
+            finally:
+                ka.run("modprobe", "tcp_keepalive")
+        got, = json.loads(out)
+        assert p.returncode == 0 and not err, (p.returncode, err)
+        assert got["tcp"]["loaded"] is False and about(got["measured"]["idle_timeout_ms"], IDLE), got
+
+
 def interrupted(ns, sig, *args):
     with subprocess.Popen([ka.KACTL, "-n", ns.name, *args, "http", "check",
                            "http://127.0.0.1:8004/", "--requests", "5"],
@@ -282,4 +300,4 @@ def test_progress():
 
 
 ka.main([test_tls, test_addresses, test_proxies, test_https_proxy, test_layers, test_behind,
-         test_path_cut, test_without_module, test_interrupted, test_progress])
+         test_path_cut, test_without_module, test_module_goes, test_interrupted, test_progress])

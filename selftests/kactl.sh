@@ -95,7 +95,8 @@ test_filters_that_nothing_could_carry() {
 	golden 1 'kactl: conn: uid 4294967296: out of range' conn uid 4294967296
 	golden 1 'kactl: conn: uid -1: out of range' conn uid -1
 	golden 1 'kactl: conn: idle-min 4294967296: out of range' conn idle-min 4294967296
-	golden 1 'kactl: conn: cgroup: too long' conn cgroup "/$(printf '%09000d' 0)"
+	golden 1 'kactl: conn: cgroup: too long (4095 bytes at most)' conn cgroup "/$(printf '%04095d' 0)"
+	[[ $("$KACTL" conn cgroup "/$(printf '%04094d' 0)" 2>&1) != *"too long"* ]] || fail "4095 bytes are too long"
 }
 
 test_options_of_conn_and_monitor() {

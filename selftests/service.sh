@@ -133,7 +133,7 @@ test_restart_with_namespaces_that_go() {
 	mkdir "$RUNTIME_DIRECTORY/bin"
 	cat >"$RUNTIME_DIRECTORY/bin/kactl" <<-END
 		#!/bin/sh
-		case "\$*" in *" /proc/$first/"*) kill $first; while [ -e /proc/$first/ns/net ]; do sleep 0.1; done ;; esac
+		case "\$*" in *" /proc/$first/"*) kill $first; timeout 10 sh -c "while [ -e /proc/$first/ns/net ]; do sleep 0.1; done" ;; esac
 		exec $real "\$@"
 	END
 	chmod +x "$RUNTIME_DIRECTORY/bin/kactl"
@@ -173,6 +173,14 @@ test_a_module_that_is_held_stays() {
 	said=$("$SERVICE" start 2>&1) || fail "start: $said"
 	[[ $said == *"nothing was changed"* ]] || fail "it said: $said"
 	policy_is "[66,75,9,false,false]"
+	# What such a stop has saved is not what is in force at the next.
+	echo enable_event:tcp_keepalive:probe_sent >"$trigger"
+	refused 1 "in use stays loaded" "$SERVICE" stop
+	echo '!enable_event:tcp_keepalive:probe_sent' >"$trigger"
+	"$KACTL" -q policy set time 70
+	"$SERVICE" stop || fail "stop"
+	said=$("$SERVICE" start 2>&1) || fail "start: $said"
+	policy_is "[70,75,9,false,false]"
 }
 
 # What looks after such rules rests for 10 seconds after the last of them.

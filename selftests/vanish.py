@@ -6,8 +6,11 @@ thousand connections. It ends as if that had happened before or after."""
 import contextlib
 import json
 import os
+import re
 import resource
+import signal
 import subprocess
+import tempfile
 import time
 
 import ka
@@ -78,6 +81,35 @@ def whole(p):
     out, err = p.communicate(timeout=60)
     assert p.returncode == 0 and not err, (p.args, p.returncode, err)
     return json.loads(out)
+
+
+def test_a_number_that_comes_again():
+    """The counters of a namespace that has the number of one that is gone have
+    not fallen."""
+    def number(ns):
+        return os.stat("/run/netns/" + ns.name).st_ino
+
+    def shown(of, value):
+        out.seek(0)
+        return re.findall(rf"netns_ino +{of}\n(?:\w+ .*\n)*?conns_enforced +{value}\b", out.read())
+
+    with tempfile.NamedTemporaryFile("r") as out, \
+            subprocess.Popen([ka.KACTL, "-qa", "stats", "--all", "--watch", "0.5"], stdout=out.fileno()) as p:
+        try:
+            with ka.Netns() as ns:
+                was = number(ns)
+                ns.kactl("policy", "set", "enforce", "on")
+                with python(ns, HOLD, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holds:
+                    holds.stdout.readline()
+                    ka.poll("its counters", 20, lambda: shown(was, 2 * CONNS))
+            with contextlib.ExitStack() as stack:
+                ka.poll("its number", 20, lambda: number(stack.enter_context(ka.Netns())) == was)
+                before = len(shown(was, 0))
+                ka.poll("the other's", 20, lambda: len(shown(was, 0)) > before)
+        finally:
+            p.send_signal(signal.SIGINT)
+        assert p.wait() == 0
+        assert not shown(was, r"0 +-\d+"), "they fell"
 
 
 def test_a_namespace_is_deleted():

@@ -134,8 +134,9 @@ enum tcp_keepalive_event {
  * @TCP_KEEPALIVE_CMD_RULE_TEST: ask which rule decides about a connection, and
  *	what it would have if its program had set nothing. The connection is a
  *	MATCH with its addresses whole, LPORT_MIN, RPORT_MIN and UID_MIN its ports
- *	and user; a rule that asks for what is not given does not match. The reply
- *	has PREF if a rule decides, KEEPALIVE (ON or OFF), TIME, INTVL, PROBES and
+ *	and user. A rule that asks for what is not given does not match; but a port
+ *	and the mark are 0 then, and of two addresses one all zeros. The reply has
+ *	PREF if a rule decides, KEEPALIVE (ON or OFF), TIME, INTVL, PROBES and
  *	USER_TIMEOUT_MS
  * @TCP_KEEPALIVE_CMD_RULE_NTF: a rule came or, with REMOVED, went; sent to the
  *	group "policy", numbered together with POLICY_NTF
