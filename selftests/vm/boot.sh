@@ -101,7 +101,9 @@ prepare() {
 		devices+=("$tmp/modules")
 	fi
 
-	qemu=(qemu-system-x86_64 -M q35 -nodefaults -no-user-config -display none -no-reboot -nic "$nic"
+	emulator=(qemu-system-x86_64)
+	if [ "$clock,$accel" = real,tcg ]; then vm_emulator; fi
+	qemu=("${emulator[@]}" -M q35 -nodefaults -no-user-config -display none -no-reboot -nic "$nic"
 		-smp "$cpus" -m "$mem,slots=4,maxmem=$((mem + 16384))M" -kernel "$image" -initrd "$tmp/initramfs"
 		-chardev "file,id=log,path=$tmp/log" -serial chardev:log
 		-device 'virtio-serial-pci,ioeventfd=off'
@@ -111,7 +113,7 @@ prepare() {
 	case $clock,$accel in
 	jump,*) qemu+=(-accel 'tcg,thread=single' -icount 'shift=0,sleep=off' -rtc clock=vm -cpu max) ;;
 	real,kvm) qemu+=(-accel kvm -cpu host) ;;
-	# A thread for each CPU, so that they race. Seen once, on 6.12: one ran an int3 that the other had patched away.
+	# A thread for each CPU, so that they race.
 	real,tcg) qemu+=(-accel 'tcg,thread=multi' -cpu max) ;;
 	esac
 	if [ -n "$disk" ]; then
