@@ -43,7 +43,7 @@ vm_shell() {
 }
 
 read_options() {
-	clock=real cpus='' mem=2048 timeout='' out='' kernel='' nic=none disk='' append='' command_words=()
+	clock=real cpus='' mem='' timeout='' out='' kernel='' nic=none disk='' append='' command_words=()
 	while [ $# -gt 0 ]; do
 		case $1 in
 		--clock | --cpus | --mem | --timeout | --out | --kernel | --nic | --disk | --append)
