@@ -104,7 +104,7 @@ static int bad_count(void *unused)
 
 static int bad_race(void)
 {
-	unsigned long end = jiffies + 2 * HZ;
+	unsigned long end = jiffies + 10 * HZ;
 	struct task_struct *other;
 
 	other = kthread_run(bad_count, NULL, "bad");
