@@ -5,6 +5,7 @@ have made of it, in the order in which events tell of it."""
 
 import json
 import random
+import signal
 import subprocess
 import threading
 import time
@@ -170,14 +171,19 @@ def test_commands():
     with ka.Netns() as ns:
         admins = [Admin(ns, i) for i in (1, 2)]
         with monitor.monitor(ns, "policy", "--timeout", "600") as p:
+            events = []
+            # All the while: a pipe takes no more than 64 KiB.
+            reader = threading.Thread(target=lambda: events.extend(map(json.loads, p.stdout)))
+            reader.start()
             at_once(*(a.work for a in admins))
             # The last, by which it is seen that all have come.
             ns.kactl("policy", "set", "probes", "5")
             rules = {r["pref"]: r["mark"] for r in ns.kactl("rule")}
             policy, = ns.kactl("policy")
-            time.sleep(1)
-            events = monitor.stop(p)
-    assert events[-1]["probes"] == 5, events[-1]
+            ka.poll("the last event", 20, lambda: events and events[-1].get("probes") == 5)
+            p.send_signal(signal.SIGINT)
+            reader.join()
+            assert not p.wait() and not p.stderr.read(), p
     seqs = [e["seq"] for e in events]
     assert seqs == list(range(seqs[0], seqs[0] + len(seqs))), seqs
     left, came, went, policies = replay(events)
