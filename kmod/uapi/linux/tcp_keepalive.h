@@ -230,7 +230,8 @@ enum tcp_keepalive_a_policy {
  *	way that TCP does not count them as unanswered (local congestion)
  * @TCP_KEEPALIVE_A_STATS_PROBES_UNSEEN: of those sent, what the module's own
  *	hook did not see, or could not follow for want of memory: not 0 where
- *	kprobes or ftrace were switched off, or others' kprobes interrupted
+ *	kprobes or ftrace were switched off, or others' kprobes interrupted,
+ *	and on Linux 5.10 a few
  * @TCP_KEEPALIVE_A_STATS_PROBES_PENDING: gauge, out now, undecided
  * @TCP_KEEPALIVE_A_STATS_PROBES_NOMEM: never built for want of memory; not in
  *	PROBES_SENT
