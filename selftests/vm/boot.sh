@@ -94,10 +94,11 @@ prepare() {
 	fi
 	[ -f "$image" ] || die "no kernel: $image"
 	make_initramfs "$modules"
-	pack project "$project" --exclude=./.git .
+	pack_project
 	devices=("$root/root.sqfs" "$tmp/project")
 	if [ -n "$kernel" ] && [ -d "$modules" ]; then
-		pack modules "$kernel/lib" modules
+		tar -C "$kernel/lib" -cf "$tmp/modules" modules
+		truncate -s %2M "$tmp/modules"
 		devices+=("$tmp/modules")
 	fi
 
@@ -183,12 +184,11 @@ load_order() {
 		}' "$1/modules.dep"
 }
 
-# pack NAME FOLDER WHAT…: $tmp/NAME, a tar in whole 2 MiB. That a file changes meanwhile is no error.
-pack() {
-	local file=$tmp/$1 folder=$2
-	shift 2
-	tar -C "$folder" -cf "$file" "$@" || [ $? = 1 ]
-	truncate -s %2M "$file"
+# Not compressed, whatever the root is. That a file changes meanwhile is no error.
+pack_project() {
+	mksquashfs "$project" "$tmp/project" -no-progress -all-root -comp lz4 -noI -noD -noF -noX -e .git >"$tmp/mksquashfs" ||
+		die "packing the project: $(tail -n 3 "$tmp/mksquashfs")"
+	truncate -s %2M "$tmp/project"
 }
 
 # /dev/kvm may be there and not work: only a machine that ran says so. Tried once a boot of this machine.
