@@ -98,6 +98,8 @@ def test_a_number_that_comes_again():
         ka.poll(f"conns_enforced {value}", 20, lambda: shown(of, value) > before)
 
     def comes_again():
+        # The number is the lowest again once all has gone that has one: so have a namespace's files in /proc.
+        time.sleep(10)
         with ka.Netns() as ns:
             was = number(ns)
             ns.kactl("policy", "set", "enforce", "on")
@@ -106,7 +108,6 @@ def test_a_number_that_comes_again():
                 shows(was, 2 * CONNS)
                 # It shows the one right after the other.
                 p.send_signal(signal.SIGSTOP)
-        # The number is the lowest again once all has gone that has one: so have its files in /proc.
         time.sleep(10)
         with ka.Netns() as ns:
             p.send_signal(signal.SIGCONT)
