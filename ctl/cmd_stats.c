@@ -118,7 +118,7 @@ static enum status stats_out(struct nlattr *attrs, int len, void *arg)
 	unseen = s.value[TCP_KEEPALIVE_A_STATS_PROBES_UNSEEN];
 	if (unseen > last->value[TCP_KEEPALIVE_A_STATS_PROBES_UNSEEN])
 		warn("warning: what became of %" PRIu64
-		     " probes is not known (probes_unseen): kprobes or ftrace were switched off, or memory was short",
+		     " probes is not known (probes_unseen): kprobes or ftrace were switched off or busy, or memory was short",
 		     unseen);
 	*last = s;
 	return ST_DONE;

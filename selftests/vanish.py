@@ -122,6 +122,8 @@ def test_a_number_that_comes_again():
         try:
             assert any(comes_again() for _ in range(10)), "its number did not come again"
         finally:
+            # It may be stopped, and would not hear of an end.
+            p.send_signal(signal.SIGCONT)
             p.send_signal(signal.SIGINT)
         assert p.wait() == 0
 

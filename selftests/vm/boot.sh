@@ -184,7 +184,7 @@ load_order() {
 		}' "$1/modules.dep"
 }
 
-# Not compressed, whatever the root is. That a file changes meanwhile is no error.
+# Of all these kernels lz4 is known, and nothing is compressed. That a file changes meanwhile is no error.
 pack_project() {
 	mksquashfs "$project" "$tmp/project" -no-progress -all-root -comp lz4 -noI -noD -noF -noX -e .git >"$tmp/mksquashfs" ||
 		die "packing the project: $(tail -n 3 "$tmp/mksquashfs")"
