@@ -41,6 +41,8 @@
  * @unseen_lock: protects @unseen
  * @pending: probes that are out
  * @tracked: records that last
+ * @hist: histograms; not per CPU, where 128 CPUs would take 100 KB of them, as
+ *	each probe writes to @pending in any case
  * @event_seq: number of the last event of a connection; under event.c's lock
  * @events: those that wait to be sent; likewise, as the next two are
  * @events_queued: how many
@@ -78,6 +80,7 @@ struct ka_net {
 	struct mutex		unseen_lock;
 	atomic_t		pending ____cacheline_aligned_in_smp;
 	atomic_t		tracked;
+	atomic64_t		hist[KA_NHISTS][KA_HIST_BUCKETS];
 
 	u32			event_seq;
 	struct list_head	events;

@@ -45,17 +45,14 @@ void ka_stats_add_bh(struct ka_net *kn, enum ka_stat stat, unsigned int n)
  * @hist: which
  * @value: the value
  *
- * BHs are off.
+ * From any context.
  */
 void ka_stats_sample(struct ka_net *kn, enum ka_hist hist, u64 value)
 {
-	struct ka_stats *s = this_cpu_ptr(kn->stats);
 	unsigned int i = value ? fls64(value - 1) : 0;
 
 	i = min_t(unsigned int, i, KA_HIST_BUCKETS - 1);
-	u64_stats_update_begin(&s->syncp);
-	u64_stats_add(&s->hist[hist][i], 1);
-	u64_stats_update_end(&s->syncp);
+	atomic64_inc(&kn->hist[hist][i]);
 }
 
 static void stats_sum(const struct ka_net *kn, u64 v[KA_NSTATS])
@@ -141,23 +138,10 @@ void ka_stats_read(struct ka_net *kn, u64 v[KA_NSTATS])
 void ka_stats_hist(struct ka_net *kn, enum ka_hist hist,
 		   u64 count[KA_HIST_BUCKETS])
 {
-	int cpu, i;
+	int i;
 
-	memset(count, 0, KA_HIST_BUCKETS * sizeof(*count));
-	for_each_possible_cpu(cpu) {
-		const struct ka_stats *s = per_cpu_ptr(kn->stats, cpu);
-
-		for (i = 0; i < KA_HIST_BUCKETS; i++) {
-			unsigned int start;
-			u64 n;
-
-			do {
-				start = u64_stats_fetch_begin(&s->syncp);
-				n = u64_stats_read(&s->hist[hist][i]);
-			} while (u64_stats_fetch_retry(&s->syncp, start));
-			count[i] += n;
-		}
-	}
+	for (i = 0; i < KA_HIST_BUCKETS; i++)
+		count[i] = atomic64_read(&kn->hist[hist][i]);
 }
 
 /*

@@ -59,7 +59,6 @@ enum ka_hist {
  */
 struct ka_stats {
 	u64_stats_t		v[KA_NSTATS];
-	u64_stats_t		hist[KA_NHISTS][KA_HIST_BUCKETS];
 	struct u64_stats_sync	syncp;
 };
 
