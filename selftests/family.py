@@ -103,11 +103,12 @@ def test_messages():
         took = time.monotonic() - begin
         print(f"# {MESSAGES / took:.0f} messages a second", flush=True)
         for who, (_, _, _, may) in people.items():
-            for command, (sent, done, refused) in got[who].items():
-                what = f"{who}: {command}: {sent} {done} {refused}"
-                # Else it says nothing.
-                assert refused > 0, what
-                assert (done > 0) == (may or command in READS), what
+            for command, (sent, done, _) in got[who].items():
+                assert may or (done > 0) == (command in READS), f"{who}: {command}: {sent} {done}"
+        # Else it says nothing. Of one alone it may be none: of 5,000 messages some 7 remove a rule that there is.
+        for command in got["root"]:
+            sent, done, refused = map(sum, zip(*(got[who][command] for who in people)))
+            assert done > 0 and refused > 0, f"{command}: {sent} {done} {refused}"
         # No rule goes on to turn keepalive on.
         c.kactl("rule", "flush")
         c.kactl("policy", "reset")
