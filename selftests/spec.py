@@ -4,6 +4,7 @@
 drives the module with it."""
 
 import contextlib
+import functools
 import json
 import os
 import re
@@ -18,8 +19,12 @@ SPEC = os.environ.get("KA_SPEC", SHARE)
 HEADER = os.path.join(HERE, "include/linux/tcp_keepalive.h")
 TREE = os.environ.get("KA_YNL", "/usr/src/ynl")
 SCHEMA = TREE + "/Documentation/netlink/genetlink-c.yaml"
+# The kernel's command line with PyYAML's parser in C: the one in Python takes seconds a call in an emulated machine.
+CLI = ("import os, runpy, sys, yaml; yaml.SafeLoader = yaml.CSafeLoader; del sys.argv[0]; "
+       "sys.path[0] = os.path.dirname(sys.argv[0]); runpy.run_path(sys.argv[0], run_name='__main__')")
 
 
+@functools.cache
 def spec():
     try:
         import yaml
@@ -28,7 +33,7 @@ def spec():
     if not os.path.exists(SPEC):
         raise ka.Skip(f"no spec at {SPEC} (KA_SPEC)")
     with open(SPEC, encoding="utf-8") as f:
-        return yaml.safe_load(f)
+        return yaml.load(f, yaml.CSafeLoader)
 
 
 def header_enum(name):
@@ -51,7 +56,7 @@ def ynl_command(ns, *args):
     for place in "pyynl/cli.py", "cli.py":      # since 6.14, and before
         path = f"{TREE}/tools/net/ynl/{place}"
         if os.path.exists(path):
-            return ["ip", "netns", "exec", ns.name, "python3", path, "--spec",
+            return ["ip", "netns", "exec", ns.name, "python3", "-c", CLI, path, "--spec",
                     SPEC, "--schema", SCHEMA, "--output-json", *args]
     raise ka.Skip(f"no ynl in {TREE} (KA_YNL)")
 
