@@ -43,10 +43,10 @@ vm_shell() {
 }
 
 read_options() {
-	clock=real cpus='' mem='' timeout='' out='' kernel='' nic=none disk='' append='' command_words=()
+	clock=real cpus='' cpu=max mem='' timeout='' out='' kernel='' nic=none disk='' append='' command_words=()
 	while [ $# -gt 0 ]; do
 		case $1 in
-		--clock | --cpus | --mem | --timeout | --out | --kernel | --nic | --disk | --append)
+		--clock | --cpus | --cpu | --mem | --timeout | --out | --kernel | --nic | --disk | --append)
 			[ $# -ge 2 ] || die "$1: what?"
 			printf -v "${1#--}" %s "$2"
 			shift 2
@@ -112,10 +112,10 @@ prepare() {
 		-chardev "file,id=out,path=$tmp/out.tar" -device 'virtserialport,chardev=out,nr=3'
 		-append "$(kernel_arguments)")
 	case $clock,$accel in
-	jump,*) qemu+=(-accel 'tcg,thread=single' -icount 'shift=0,sleep=off' -rtc clock=vm -cpu max) ;;
+	jump,*) qemu+=(-accel 'tcg,thread=single' -icount 'shift=0,sleep=off' -rtc clock=vm -cpu "$cpu") ;;
 	real,kvm) qemu+=(-accel kvm -cpu host) ;;
 	# A thread for each CPU, so that they race.
-	real,tcg) qemu+=(-accel 'tcg,thread=multi' -cpu max) ;;
+	real,tcg) qemu+=(-accel 'tcg,thread=multi' -cpu "$cpu") ;;
 	esac
 	if [ -n "$disk" ]; then
 		[ -e "$disk" ] || { truncate -s 4G "$disk" && PATH=$PATH:$sane_path mkfs.ext4 -q "$disk"; }
