@@ -5,6 +5,7 @@ what was lost is told."""
 
 import contextlib
 import datetime
+import fcntl
 import json
 import os
 import re
@@ -155,6 +156,24 @@ def test_timeout():
         assert 0.7 <= time.monotonic() - start < 10
         with monitor(ns, "--timeout", "0") as p:
             assert end(p) == []
+
+
+def test_timeout_and_a_slow_reader():
+    """What is waiting by then is shown for a second more, not for as long as
+    it takes somebody to read it."""
+    sets = 1000
+    with ka.Netns() as ns, monitor(ns, "policy", "--timeout", "3") as p:
+        fcntl.fcntl(p.stdout, fcntl.F_SETPIPE_SZ, 4096)
+        p.send_signal(signal.SIGSTOP)
+        ns.exec("sh", "-c", f"i=0; while [ $((i += 1)) -le {sets} ]; do "
+                "echo $i >/sys/class/tcp_keepalive/netns/time; done")
+        p.send_signal(signal.SIGCONT)
+        shown = 0
+        for _ in p.stdout:
+            shown += 1
+            time.sleep(0.02)
+        assert p.wait(20) == 0, p.returncode
+        assert 0 < shown < sets / 2, shown
 
 
 def test_signals():
