@@ -43,7 +43,7 @@ vm_shell() {
 }
 
 read_options() {
-	clock=real cpus='' cpu=max mem='' timeout='' out='' kernel='' nic=none disk='' append='' command_words=()
+	clock=real cpus='' cpu=max mem=2048 timeout='' out='' kernel='' nic=none disk='' append='' command_words=()
 	while [ $# -gt 0 ]; do
 		case $1 in
 		--clock | --cpus | --cpu | --mem | --timeout | --out | --kernel | --nic | --disk | --append)
@@ -59,8 +59,6 @@ read_options() {
 		*) die "not an option: '$1'" ;;
 		esac
 	done
-	# The checks keep books of all that is allocated.
-	if [ -n "${KA_KERNEL:-}" ]; then mem=${mem:-4096}; else mem=${mem:-2048}; fi
 	case $clock in
 	real) cpus=${cpus:-2} ;;
 	jump) cpus=1 ;;
