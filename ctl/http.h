@@ -121,6 +121,7 @@ struct http_report {
 };
 
 enum status http_url_set(struct http_want *want, const char *url);
+enum status http_url_follow(struct http_want *want, const char *url);
 enum status http_proxy_check(const char *word);
 enum status http_resolve_check(const char *word);
 enum status http_measure(struct http_want *want, struct http_report *r);

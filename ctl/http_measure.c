@@ -190,7 +190,7 @@ static enum status follow(struct check *k)
 	enum status st;
 
 	curl.easy_getinfo(k->idle.easy, CURLINFO_EFFECTIVE_URL, &url);
-	st = http_url_set(k->want, url ? url : k->want->url);
+	st = url ? http_url_follow(k->want, url) : ST_DONE;
 	http_conn_free(&k->idle);
 	return st;
 }

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "http.h"
 #include "http_curl.h"
@@ -159,4 +160,71 @@ enum status http_url_set(struct http_want *want, const char *word)
 	want->url = url;
 	want->shown = shown;
 	return ST_DONE;
+}
+
+/* Is it the other's scheme, host or port, be it said or meant? */
+static bool part_stays(CURLU *u, CURLU *other, CURLUPart part)
+{
+	char *is = NULL, *was = NULL;
+	bool stays;
+
+	stays = !curl.url_get(u, part, &is, CURLU_DEFAULT_PORT) &&
+		!curl.url_get(other, part, &was, CURLU_DEFAULT_PORT) &&
+		!strcasecmp(is, was);
+	curl.free(is);
+	curl.free(was);
+	return stays;
+}
+
+static bool origin_stays(const char *url, const char *was)
+{
+	CURLU *u = curl.url(), *other = curl.url();
+	bool stays;
+
+	stays = u && other && !curl.url_set(u, CURLUPART_URL, url, 0) &&
+		!curl.url_set(other, CURLUPART_URL, was, 0) &&
+		part_stays(u, other, CURLUPART_SCHEME) &&
+		part_stays(u, other, CURLUPART_HOST) &&
+		part_stays(u, other, CURLUPART_PORT);
+	curl.url_cleanup(u);
+	curl.url_cleanup(other);
+	return stays;
+}
+
+static bool is_secret(const char *header)
+{
+	return !strncasecmp(header, "Authorization:", strlen("Authorization:")) ||
+	       !strncasecmp(header, "Cookie:", strlen("Cookie:"));
+}
+
+static enum status drop_secrets(struct http_want *want)
+{
+	struct curl_slist *kept = NULL, *more, *h;
+
+	for (h = want->headers; h; h = h->next) {
+		if (is_secret(h->data))
+			continue;
+		more = curl.slist_append(kept, h->data);
+		if (!more) {
+			curl.slist_free_all(kept);
+			return fail(ST_REFUSED, "%s", strerror(ENOMEM));
+		}
+		kept = more;
+	}
+	curl.slist_free_all(want->headers);
+	want->headers = kept;
+	return ST_DONE;
+}
+
+/**
+ * http_url_follow - check where the URL was redirected to
+ * @want: that wants it; what is secret in its headers is for whom it was given, as
+ *	curl has it: for no other scheme, host or port (RFC 9110, 15.4)
+ * @url: the other one
+ */
+enum status http_url_follow(struct http_want *want, const char *url)
+{
+	enum status st = origin_stays(url, want->url) ? ST_DONE : drop_secrets(want);
+
+	return st ? st : http_url_set(want, url);
 }

@@ -19,6 +19,7 @@ import ka
 PORT = 8080
 ONCE = 8081	# whoever listens there does so for one connection
 OK = "HTTP/1.1 200 OK\r\n%sContent-Length: 2\r\n\r\nok"
+HEADS = []		# of all requests
 MEMORY = 64 << 10	# KiB, of which libcurl and its libraries take most
 
 
@@ -71,6 +72,7 @@ class Server(threading.Thread):
             if not data:
                 return None
             head += data
+        HEADS.append(head.decode())
         return head.split()[1].decode()
 
     def answer(self, sock, *lines, n=1 << 30, idle=60):
@@ -433,6 +435,22 @@ def test_costs():
                 unsaid(got, "delayed ACK")
 
 
+def test_secrets():
+    """Redirected to another host, port or scheme, what it was not given for it does not get."""
+    secrets = ("Authorization: Basic eDp5", "cookie: a=b")
+    given = [word for line in (*secrets, "X-Other: 1") for word in ("-H", line)]
+    with ka.Netns() as ns:
+        Server(ns)
+        for to, kept in (("/now", True), (f"http://127.0.0.1:{PORT}/now", True), (f"http://other:{PORT}/now", False)):
+            HEADS.clear()
+            run(ns, "elsewhere?" + urllib.parse.quote(to), "-L", *given, "--resolve", f"other:{PORT}:127.0.0.1",
+                "--requests", "3", "--idle-max", "3")
+            there = [h for h in HEADS if h.startswith("GET /now ")]
+            assert len(there) > 2 and all("X-Other: 1" in h for h in HEADS), HEADS
+            assert all((line in h) == kept for line in secrets for h in there), (to, there)
+            assert all(line in h for line in secrets for h in HEADS if h not in there), HEADS
+
+
 def test_interrupted():
     """Ctrl-C while nothing has been heard yet."""
     with ka.Netns() as ns:
@@ -478,5 +496,5 @@ def test_memory():
     assert 0 < most < MEMORY, f"{most} KiB"
 
 
-ka.main([test_header, test_lies, test_ends, test_one_only, test_costs, test_interrupted,
-         test_errors, test_memory])
+ka.main([test_header, test_lies, test_ends, test_one_only, test_costs, test_secrets,
+         test_interrupted, test_errors, test_memory])
