@@ -56,17 +56,21 @@ static enum status parse_action(struct rule *r)
 		    r->keepalive_word);
 }
 
+static bool is_signed(int i)
+{
+	return i == RULE_TIME || i == RULE_INTVL;
+}
+
 /* The two that are signed attributes may be negative as far as grammar goes. */
 static enum status parse_value(struct rule *r, int i)
 {
-	bool is_signed = i == RULE_TIME || i == RULE_INTVL;
 	const char *word = r->value[i].word;
 	enum status st;
 
 	if (values[i].min)
 		return parse_span(values[i].name, word,
-				  is_signed ? INT32_MIN : 0,
-				  is_signed ? INT32_MAX : UINT32_MAX,
+				  is_signed(i) ? INT32_MIN : 0,
+				  is_signed(i) ? INT32_MAX : UINT32_MAX,
 				  &r->value[i].min, &r->value[i].max,
 				  &r->value[i].span);
 	st = parse_int(values[i].name, word, 0, UINT32_MAX, &r->value[i].min);
@@ -173,30 +177,45 @@ void rule_put(const struct rule *r, struct request *req)
 		request_flag(req, TCP_KEEPALIVE_A_RULE_OVERRIDE, "override");
 }
 
-/* A value, which is a range of one, or a range; false if there is neither. */
-static bool value_read(int i, const struct nlattr *const *tb, uint64_t *min,
-		       uint64_t *max, bool *span)
+/* What "rule test" shows may come from a sysctl, and be negative. */
+static bool value_attr(int i, const struct nlattr *attr, int64_t *value)
 {
-	*span = values[i].min && attr_uint(tb[values[i].min], min) &&
-		attr_uint(tb[values[i].max], max);
+	uint64_t n;
+
+	if (is_signed(i))
+		return attr_int(attr, value);
+	if (!attr_uint(attr, &n))
+		return false;
+	*value = (int64_t)n;
+	return true;
+}
+
+/* A value, which is a range of one, or a range; false if there is neither. */
+static bool value_read(int i, const struct nlattr *const *tb, int64_t *min,
+		       int64_t *max, bool *span)
+{
+	*span = values[i].min && value_attr(i, tb[values[i].min], min) &&
+		value_attr(i, tb[values[i].max], max);
 	if (*span)
 		return true;
-	if (!attr_uint(tb[values[i].attr], min))
+	if (!value_attr(i, tb[values[i].attr], min))
 		return false;
 	*max = *min;
 	return true;
 }
 
-static void value_text(uint64_t min, uint64_t max, bool span, char *text)
+static void value_text(int64_t min, int64_t max, bool span, char *text)
 {
-	snprintf(text, VALUE_TEXT, span ? "%" PRIu32 "..%" PRIu32 : "%" PRIu32,
-		 (uint32_t)min, (uint32_t)max);
+	int n = snprintf(text, VALUE_TEXT, "%" PRId64, min);
+
+	if (span)
+		snprintf(text + n, VALUE_TEXT - (size_t)n, "..%" PRId64, max);
 }
 
 static void value_out(int i, const struct nlattr *const *tb)
 {
 	char text[VALUE_TEXT];
-	uint64_t min, max;
+	int64_t min, max;
 	bool span;
 
 	if (!value_read(i, tb, &min, &max, &span))
@@ -205,9 +224,9 @@ static void value_out(int i, const struct nlattr *const *tb)
 	if (!ka.json)
 		out_name(values[i].name, text);
 	else if (span)
-		out_pair(values[i].key, min, max);
+		out_pair(values[i].key, (uint64_t)min, (uint64_t)max);
 	else
-		out_uint(values[i].key, min, NULL);
+		out_int(values[i].key, min, NULL);
 }
 
 /* Its name; a number if only a newer module knows it. */
@@ -272,12 +291,13 @@ void rule_out(const struct nlattr *const *tb)
 void rule_save(const struct nlattr *const *tb, FILE *f)
 {
 	char text[VALUE_TEXT];
-	uint64_t min, max;
+	int64_t min, max;
+	uint64_t pref;
 	bool span;
 	int i;
 
-	if (attr_uint(tb[TCP_KEEPALIVE_A_RULE_PREF], &min))
-		fprintf(f, "pref %" PRIu64, min);
+	if (attr_uint(tb[TCP_KEEPALIVE_A_RULE_PREF], &pref))
+		fprintf(f, "pref %" PRIu64, pref);
 	if (tb[TCP_KEEPALIVE_A_RULE_MATCH])
 		match_save(tb[TCP_KEEPALIVE_A_RULE_MATCH], f);
 	if (action_text(tb, text))
