@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include <linux/tcp_keepalive.h>
 
 #include "hist.h"
+#include "intr.h"
 #include "kactl.h"
 #include "netns.h"
 #include "nl.h"
@@ -132,45 +134,44 @@ static enum status stats_talk(void *arg)
 	return st ? st : request_send(&req, stats_out, arg);
 }
 
-/* Sleep up to @when; true if Ctrl-C came before. */
-static bool interrupted(const sigset_t *sigint, double when)
+/* Sleep up to @when, or until a signal comes, which it does nowhere else. */
+static void sleep_until(double when, const sigset_t *mask)
 {
 	double left;
 
-	/* Where a round takes longer than that, it may have come meanwhile. */
-	do {
-		struct timespec ts = { 0 };
+	while (!intr_caught() && (left = when - stats_clock()) > 0) {
+		struct timespec ts = { .tv_sec = (time_t)left };
 
-		left = when - stats_clock();
-		if (left > 0) {
-			ts.tv_sec = (time_t)left;
-			ts.tv_nsec = (long)((left - (double)ts.tv_sec) * 1e9);
-		}
-		if (sigtimedwait(sigint, NULL, &ts) == SIGINT)
-			return true;
-	} while (left > 0);
-	return false;
+		ts.tv_nsec = (long)((left - (double)ts.tv_sec) * 1e9);
+		ppoll(NULL, 0, &ts, mask);
+	}
 }
 
-/* Ctrl-C waits for its turn between two rounds, so that each is whole. */
+/* One that comes during a round ends it, whatever keeps it waiting. */
 static enum status stats_watch(struct show *show)
 {
+	sigset_t signals, mask;
 	enum status st;
-	sigset_t sigint;
 	double start;
 
-	sigemptyset(&sigint);
-	sigaddset(&sigint, SIGINT);
-	sigprocmask(SIG_BLOCK, &sigint, NULL);
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	intr_catch();
 	out_lines();
-	do {
+	while (!intr_caught()) {
 		start = stats_clock();
 		st = netns_each(false, stats_talk, show);
 		if (st && !(ka.all_netns && st == ST_REFUSED))
 			return st;
 		if (out_flush())
 			return ST_REFUSED;
-	} while (!interrupted(&sigint, start + show->watch));
+		sigprocmask(SIG_BLOCK, &signals, &mask);
+		sleep_until(start + show->watch, &mask);
+		sigprocmask(SIG_SETMASK, &mask, NULL);
+	}
+	if (intr_caught() == SIGINT)
+		intr_forget();
 	return ST_DONE;
 }
 

@@ -50,9 +50,14 @@ static void named_forget(void)
 	named_known = false;
 }
 
+static bool is_dots(const char *name)
+{
+	return !strcmp(name, ".") || !strcmp(name, "..");
+}
+
 static int not_dots(const struct dirent *d)
 {
-	return strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0;
+	return !is_dots(d->d_name);
 }
 
 static void named_read(void)
@@ -161,7 +166,7 @@ enum status netns_enter(const char *which)
 	int fd = -1;
 
 	errno = ENOENT;
-	if (*which && *which != '.' && !strchr(which, '/')) {
+	if (*which && !is_dots(which) && !strchr(which, '/')) {
 		snprintf(path, sizeof(path), NAMED "/%s", which);
 		fd = open_netns(path);
 	}
@@ -365,6 +370,8 @@ enum status netns_each(bool change, enum status (*fn)(void *arg), void *arg)
 {
 	enum status st;
 
+	if (out_is_document())
+		intr_catch();
 	if (ka.all_netns)
 		return all_netns(change, fn, arg);
 	st = ka_connect(change);

@@ -201,6 +201,12 @@ void out_rows(void)
 	rows = true;
 }
 
+/* Is it only valid when it is whole? */
+bool out_is_document(void)
+{
+	return ka.json && !lines;
+}
+
 static bool pretty(void)
 {
 	return ka.pretty && !lines;
@@ -637,7 +643,7 @@ enum status out_end(enum status status)
 {
 	enum status written;
 
-	if (ka.json && !lines) {
+	if (out_is_document()) {
 		if (objects)
 			put("\n]\n", 3);
 		else

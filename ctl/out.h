@@ -41,6 +41,7 @@ void out_item(const char *value);
 void out_pair(const char *name, uint64_t a, uint64_t b);
 
 size_t out_char(const char *s, const char *end, wchar_t *wc);
+bool out_is_document(void);
 bool out_failed(void);
 enum status out_flush(void);
 enum status out_end(enum status status);

@@ -5,6 +5,7 @@
 #include <linux/tcp_keepalive.h>
 
 #include "attr.h"
+#include "intr.h"
 #include "kactl.h"
 #include "nl.h"
 #include "survey.h"
@@ -55,7 +56,7 @@ void survey_add(struct survey *s, const struct nlattr *attrs, int len)
 static enum status on_conn(struct nlattr *attrs, int len, void *arg)
 {
 	survey_add(arg, attrs, len);
-	return ST_DONE;
+	return intr_caught() ? ST_ENOUGH : ST_DONE;
 }
 
 /* Look at those of the namespace that we are connected to. */

@@ -3,7 +3,6 @@
 """kactl conn: what it says of a connection, which ones it selects, in which
 order, and how it ends."""
 
-import fcntl
 import json
 import os
 import resource
@@ -11,7 +10,6 @@ import signal
 import socket
 import struct
 import subprocess
-import termios
 
 import ka
 
@@ -320,44 +318,30 @@ def test_refused_by_the_kernel():
             assert got.count("\n") == 1, got
 
 
-def stuck(ns, *options):
-    """kactl conn, which cannot go on because nobody reads what it writes."""
-    p = subprocess.Popen([ka.KACTL, "-n", ns.name, *options, "conn"],
-                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-
-    def full():
-        buf = fcntl.ioctl(p.stdout, termios.FIONREAD, struct.pack("i", 0))
-        with open(f"/proc/{p.pid}/stat", encoding="ascii") as f:
-            state = f.read().rsplit(")", 1)[1].split()[0]
-        return struct.unpack("i", buf)[0] > 60000 and state == "S"
-    ka.poll("a full pipe", 20, full)
-    return p
-
-
 def test_interrupted():
     many, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
     with ka.wire() as (c, s):
         socks = ka.pair(c, s, n=600)
         for sig in signal.SIGINT, signal.SIGTERM:
-            p = stuck(c, "-j")
+            p = ka.stuck(c, "-j", "conn")
             p.send_signal(sig)
             out, err = p.communicate(timeout=20)
             assert p.returncode == -sig, p.returncode
             assert 0 < len(json.loads(out)) < 600, len(out)
             assert not err, err
         # In text there is nothing to close; a second one kills in any case.
-        p = stuck(c)
+        p = ka.stuck(c, "conn")
         p.send_signal(signal.SIGINT)
         assert p.wait(20) == -signal.SIGINT
-        p = stuck(c, "-j")
+        p = ka.stuck(c, "-j", "conn")
         p.send_signal(signal.SIGINT)
         ka.poll("noted", 10, lambda: caught(p.pid, signal.SIGINT) is False)
         p.send_signal(signal.SIGINT)
         assert p.wait(20) == -signal.SIGINT
         # A reader that has seen enough.
         for options in ["-j"], []:
-            p = stuck(c, *options)
+            p = ka.stuck(c, *options, "conn")
             p.stdout.close()
             assert p.wait(20) == 1, p.returncode
             assert not p.stderr.read()

@@ -5,14 +5,17 @@ them, statistics by the tool and by the kernel, TAP."""
 import contextlib
 import ctypes
 import errno
+import fcntl
 import json
 import lzma
 import os
 import secrets
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 import traceback
 
@@ -44,6 +47,20 @@ def poll(what, seconds, test):
             raise AssertionError(f"after {seconds} s still not: {what}")
         time.sleep(nap)
         nap = min(nap * 1.1, 2)
+
+
+def stuck(ns, *words):
+    """kactl, which cannot go on because nobody reads what it writes."""
+    p = subprocess.Popen([KACTL, "-n", ns.name, *words], stdout=subprocess.PIPE,
+                         stderr=subprocess.PIPE)
+
+    def full():
+        buf = fcntl.ioctl(p.stdout, termios.FIONREAD, struct.pack("i", 0))
+        with open(f"/proc/{p.pid}/stat", encoding="ascii") as f:
+            state = f.read().rsplit(")", 1)[1].split()[0]
+        return struct.unpack("i", buf)[0] > 60000 and state == "S"
+    poll("a full pipe", 20, full)
+    return p
 
 
 class Netns:
