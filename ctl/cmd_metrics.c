@@ -66,6 +66,8 @@ static enum status metrics(struct args *a)
 	}
 	if (st)
 		return st;
+	if (file && !*file)
+		return fail(ST_USAGE, "--textfile \"\": not a file");
 	if (listen && file)
 		return fail(ST_USAGE, "--listen and --textfile exclude each other");
 	if (ka.json)

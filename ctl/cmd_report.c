@@ -266,6 +266,8 @@ static enum status report(struct args *a)
 	if (st)
 		return st;
 	asked.behind = behind ? &box : NULL;
+	if (asked.path && !*asked.path)
+		return fail(ST_USAGE, "-o \"\": not a file");
 	if (!asked.path)
 		return fail(ST_USAGE, "give a file for the page: -o FILE.html");
 	if (ka.all_netns)

@@ -125,6 +125,8 @@ enum status file_replace(const char *path, const char *text, size_t len)
 	there = realpath(path, real);
 	if (!there && errno != ENOENT)
 		return no_file(path);
+	if (!there && !lstat(path, &was))
+		return fail(ST_REFUSED, "%s: a symbolic link to what is not there", path);
 	if (there && stat(real, &was))
 		return no_file(path);
 	if (there && !S_ISREG(was.st_mode))

@@ -4,6 +4,7 @@
  */
 #include <fcntl.h>
 #include <glob.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -137,6 +138,8 @@ static int modprobe(const char *path, char *said, size_t size)
 	said[0] = '\0';
 	if (pipe2(fd, O_CLOEXEC))
 		return -1;
+	/* Where a parent ignored it there is no status. */
+	signal(SIGCHLD, SIG_DFL);
 	posix_spawn_file_actions_init(&fds);
 	posix_spawn_file_actions_adddup2(&fds, fd[1], STDOUT_FILENO);
 	posix_spawn_file_actions_adddup2(&fds, fd[1], STDERR_FILENO);

@@ -48,6 +48,8 @@ test_values_that_are_none() {
 	golden 2 'kactl: policy set: time "1.5": not a whole number' policy set time 1.5
 	golden 2 'kactl: policy set: enforce "yes": neither "on" nor "off"' policy set enforce yes
 	golden 2 'kactl: policy set: "time" given twice' policy set time 60 time 61
+	golden 2 'kactl: report: -o "": not a file' report -o ''
+	golden 2 'kactl: metrics: --textfile "": not a file' metrics --textfile ''
 	golden 2 'kactl: policy set: give one or more of time, intvl, probes, enforce, inherit' \
 		policy set
 }
@@ -228,6 +230,20 @@ test_a_module_that_dkms_has_not_built() {
 	load
 }
 
+# Nor does whoever runs it wait for children.
+test_a_module_without_its_alias() {
+	local dir ns
+
+	only_in_the_vm /lib/modules
+	new_netns ns
+	dir=/lib/modules/$(uname -r)
+	unload
+	mv "$dir"/modules.alias{,.bin} /tmp/
+	env --ignore-signal=CHLD "$KACTL" -n "$ns" policy set time 60 || fail "not by its name"
+	mv /tmp/modules.alias{,.bin} "$dir/"
+	sysctls_are "$ns" "60 75 9"
+}
+
 test_json_is_one_document() {
 	local ns
 
@@ -245,7 +261,7 @@ test_json_is_one_document() {
 }
 
 test_watch_is_an_object_a_line() {
-	local ns lines
+	local ns lines fifo unread
 
 	new_netns ns
 	lines=$(timeout --preserve-status -s INT 2 "$KACTL" -n "$ns" -j stats --watch 0.4)
@@ -262,6 +278,14 @@ test_watch_is_an_object_a_line() {
 	# Rounds that take longer than the interval.
 	timeout --preserve-status -k 10 -s INT 2 "$KACTL" -n "$ns" stats --watch 0.00001 >/dev/null
 	is "status at Ctrl-C while it is busy" 0 $?
+	# Nobody takes what it writes.
+	fifo=$(mktemp -u)
+	mkfifo "$fifo"
+	exec {unread}<>"$fifo"
+	timeout --preserve-status -k 10 -s INT 2 "$KACTL" -n "$ns" stats --watch 0.00001 >"$fifo"
+	is "status at Ctrl-C while nobody reads" 0 $?
+	exec {unread}>&-
+	rm "$fifo"
 	refused 2 "watch" "$KACTL" stats --watch 0
 	refused 2 "watch often" "$KACTL" stats --watch often
 }
@@ -292,6 +316,11 @@ test_namespace_by_name_pid_and_path() {
 	"$KACTL" -n "$pid" policy set probes 3 || fail "by PID"
 	sysctls_are "$ns" "61 11 3"
 	kill "$pid"
+	# What ip netns takes for a name is one.
+	ip netns add ".$ns"
+	"$KACTL" -n ".$ns" policy set time 62 || fail "with a dot"
+	sysctls_are ".$ns" "62 75 9"
+	ip netns del ".$ns"
 }
 
 test_all_namespaces() {
