@@ -60,6 +60,8 @@ struct ka_match {
 	u8			len;
 };
 
+#define V4MAPPED_BITS	96	/* of ::ffff:0:0/96 */
+
 #define MATCH_ADDR	{ .type = NLA_BINARY, .len = sizeof(struct in6_addr) }
 
 /* What may be asked of connections by whoever may see them. */
@@ -97,20 +99,6 @@ const struct nla_policy ka_match_attrs[TCP_KEEPALIVE_A_MATCH_MAX + 1] = {
 		-EINVAL;						\
 	})
 
-static int match_len(struct ka_match *m, const struct nlattr *addr,
-		     struct netlink_ext_ack *extack)
-{
-	if (nla_len(addr) != sizeof(struct in_addr) &&
-	    nla_len(addr) != sizeof(struct in6_addr))
-		return MATCH_REFUSE(extack, addr,
-				    "local, remote: an address has 4 or 16 bytes");
-	if (m->len && m->len != nla_len(addr))
-		return MATCH_REFUSE(extack, addr,
-				    "local, remote: one is IPv4, the other IPv6");
-	m->len = nla_len(addr);
-	return 0;
-}
-
 /* The first @bits bits of an address of @len bytes; the others are 0. */
 static void match_mask(struct in6_addr *to, const void *from, u8 len, u8 bits)
 {
@@ -125,20 +113,35 @@ static int match_prefix(struct ka_match *m, struct match_prefix *p,
 			struct netlink_ext_ack *extack)
 {
 	const struct nlattr *addr = tb[attr], *len = tb[attr + 1];
-	int err;
+	const u8 *bytes;
+	u8 size, bits;
 
 	if (!addr)
 		return !len ? 0 : MATCH_REFUSE(extack, len,
 			"local, remote: a prefix length without its address");
-	err = match_len(m, addr, extack);
-	if (err)
-		return err;
-	p->given = true;
-	p->bits = len ? nla_get_u8(len) : 8 * m->len;
-	if (p->bits > 8 * m->len)
+	bytes = nla_data(addr);
+	size = nla_len(addr);
+	if (size != sizeof(struct in_addr) && size != sizeof(struct in6_addr))
+		return MATCH_REFUSE(extack, addr,
+				    "local, remote: an address has 4 or 16 bytes");
+	bits = len ? nla_get_u8(len) : 8 * size;
+	if (bits > 8 * size)
 		return MATCH_REFUSE(extack, len,
 				    "local, remote: the prefix of an IPv4 address has 0 to 32 bits");
-	match_mask(&p->addr, nla_data(addr), m->len, p->bits);
+	/* As a connection's: of an IPv6 socket too it is IPv4's. */
+	if (size == sizeof(struct in6_addr) && bits >= V4MAPPED_BITS &&
+	    ipv6_addr_v4mapped((const struct in6_addr *)bytes)) {
+		bytes += V4MAPPED_BITS / 8;
+		size -= V4MAPPED_BITS / 8;
+		bits -= V4MAPPED_BITS;
+	}
+	if (m->len && m->len != size)
+		return MATCH_REFUSE(extack, addr,
+				    "local, remote: one is IPv4, the other IPv6");
+	m->len = size;
+	p->given = true;
+	p->bits = bits;
+	match_mask(&p->addr, bytes, size, bits);
 	return 0;
 }
 

@@ -259,6 +259,20 @@ def test_host_bits_and_spellings():
         assert kactl(ns, "rule")[1] == (
             "pref 1 remote fd00::/9 rport 80 time 7..7 hits 0\n"), \
             kactl(ns, "rule")
+        # A v4-mapped address is IPv4's, and a prefix that has others is not.
+        quiet(ns, "-q", "rule", "replace", "pref", "1", "local", "::ffff:10.0.0.0/104",
+              "remote", "10.0.0.9", "time", "7")
+        quiet(ns, "rule", "add", "pref", "2", "remote", "::ffff:0:0/95", "keepalive", "on")
+        quiet(ns, "rule", "add", "pref", "3", "remote", "::ffff:10.1.2.3", "keepalive", "on")
+        assert [{k: r[k] for k in ("local", "remote") if k in r}
+                for r in rules(ns)] == [
+            {"local": "10.0.0.0/8", "remote": "10.0.0.9"},
+            {"remote": "::fffe:0:0/95"}, {"remote": "10.1.2.3"}], rules(ns)
+        got, = ns.kactl("rule", "test", "remote", "::ffff:10.1.2.3")
+        assert got["pref"] == 3, got
+        got = said(ns, 1, "rule", "add", "local", "::ffff:1.2.3.4", "remote", "::1",
+                   "time", "9")
+        assert "one is IPv4, the other IPv6" in got, got
 
 
 def test_pref():
@@ -357,6 +371,12 @@ def test_test():
             assert not wrong, f"{words}: {wrong}"
         text = kactl(ns, "rule", "test", "dir", "in")[1]
         assert text.startswith("pref 20 keepalive off time 100 "), text
+        ns.sysctl("net.ipv4.tcp_keepalive_time", -5)
+        got, = ns.kactl("rule", "test", "dir", "in")
+        assert got["time"] == -5 == ns.kactl("policy")[0]["time"], got
+        text = kactl(ns, "rule", "test", "dir", "in")[1]
+        assert text.startswith("pref 20 keepalive off time -5 "), text
+        ns.sysctl("net.ipv4.tcp_keepalive_time", 100)
         text = kactl(ns, "rule", "test", "uid", "5")[1]
         assert text.startswith("pref none keepalive off time 100 "), text
         assert not any(r["hits"] for r in rules(ns)), rules(ns)
@@ -450,6 +470,9 @@ def test_save_replaces():
             (0o640, 12, 34), st
         assert os.path.islink(link) and sorted(os.listdir(d)) == \
             ["ka.conf", "link"], os.listdir(d)
+        os.symlink("nothing", d + "/nowhere")
+        assert "symbolic link" in said(ns, 1, "save", d + "/nowhere")
+        assert os.path.islink(d + "/nowhere") and not os.path.exists(d + "/nothing")
         quiet(ns, "save", d + "/new")
         assert stat.S_IMODE(os.stat(d + "/new").st_mode) == 0o644
         for args, word in (((d,), "not a regular file"),
@@ -669,6 +692,19 @@ def test_warnings():
                                    "warning: a dead peer is noticed after 680 s"), lines
         assert lines[2].startswith("kactl: restore: standard input:2: "
                                    "warning: user-timeout 5: "), lines
+
+
+def test_interrupted():
+    """What is begun is one JSON document."""
+    with ka.Netns() as ns:
+        quiet(ns, "-q", "restore", input="".join(
+            f"rule add pref {i} remote 2001:db8:{i:x}::/48 time 60\n" for i in range(1, 1001)))
+        for sig in signal.SIGINT, signal.SIGTERM:
+            p = ka.stuck(ns, "-j", "rule")
+            p.send_signal(sig)
+            out, err = p.communicate(timeout=20)
+            assert p.returncode == -sig, p.returncode
+            assert 0 < len(json.loads(out)) <= 1000 and not err, (out[-100:], err)
 
 
 def test_json():

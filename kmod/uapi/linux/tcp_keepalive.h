@@ -68,7 +68,9 @@ enum tcp_keepalive_dir {
 
 /**
  * enum tcp_keepalive_action - what a rule does about keepalive
- * @TCP_KEEPALIVE_ACTION_OFF: turns it off
+ * @TCP_KEEPALIVE_ACTION_OFF: turns it off, and it is off when a connection
+ *	begins; what the program turned on in one that exists stays on unless the
+ *	rule overrides
  * @TCP_KEEPALIVE_ACTION_ON: turns it on
  * @TCP_KEEPALIVE_ACTION_LEAVE: leaves it to the program, whatever the policy
  */
@@ -320,7 +322,8 @@ enum tcp_keepalive_a_bucket {
  * enum tcp_keepalive_a_match - connections; all that is given must hold
  * @TCP_KEEPALIVE_A_MATCH_LOCAL: 4 or 16 bytes, network order: the local address
  *	lies in this prefix, host bits ignored. 4 bytes match IPv4 connections
- *	(those of IPv6 sockets included), 16 bytes IPv6 ones
+ *	(those of IPv6 sockets included), 16 bytes IPv6 ones; a v4-mapped prefix
+ *	is the IPv4 one in it
  * @TCP_KEEPALIVE_A_MATCH_LOCAL_LEN: u8, length of that prefix in bits, 0 to 32
  *	or 128; the whole address if absent
  * @TCP_KEEPALIVE_A_MATCH_REMOTE: likewise, the peer's address
