@@ -140,6 +140,20 @@ def test_cgroup():
         assert "gone" in ka.run(ka.KACTL, "-n", c.name, "rule")
 
 
+def test_cgroup_of_the_askers_namespace():
+    """A path is from the root that is seen there, with its first slash or without."""
+    with ka.wire() as (c, s), ka.cgroup() as (upper, _), ka.cgroup() as (lower, leave), \
+            connected(c, s) as (a, _):
+        leave()
+        for path in lower[len(upper):], lower[len(upper) + 1:]:
+            c.exec("unshare", "-C", ka.KACTL, "rule", "add", "cgroup", path, "keepalive", "on")
+            c.kactl("apply")
+            assert on(a), path
+            c.kactl("rule", "flush")
+            c.kactl("apply")
+            assert not on(a)
+
+
 def test_leave_and_off_under_a_policy_that_enforces():
     with ka.wire() as (c, s):
         c.kactl("policy", "set", "enforce", "on")

@@ -28,7 +28,9 @@ static inline struct cgroup *ka_cgroup_get_from_path(const char *path)
 	if (len == 1)
 		len = 0;
 	if (len >= 0 && len < PATH_MAX) {
-		strscpy(whole + len, path, PATH_MAX);
+		/* There the first slash may be left out. */
+		snprintf(whole + len, 2 * PATH_MAX - len, "/%s",
+			 path + (*path == '/'));
 		found = cgroup_get_from_path(whole);
 	}
 	kfree(whole);
