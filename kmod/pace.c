@@ -39,6 +39,9 @@ struct pace_chunk {
 #define PACE_CHUNK \
 	((PAGE_SIZE - sizeof(struct pace_chunk)) / sizeof(struct sock *))
 
+/* Whoever is at its memory's limit does not keep all others waiting for the lock. */
+#define PACE_GFP	(GFP_NOWAIT | __GFP_ACCOUNT | __GFP_NOWARN)
+
 /* Chunks by slot: jiffies over PACE_SLOT. */
 static DEFINE_XARRAY_FLAGS(pace_slots, XA_FLAGS_ACCOUNT);
 static DEFINE_MUTEX(pace_lock);
@@ -53,12 +56,12 @@ static bool pace_add(struct sock *sk, unsigned long slot)
 	if (!c || c->n == PACE_CHUNK) {
 		struct pace_chunk *more;
 
-		more = (void *)__get_free_page(GFP_KERNEL_ACCOUNT);
+		more = (void *)__get_free_page(PACE_GFP);
 		if (!more)
 			return false;
 		more->next = c;
 		more->n = 0;
-		if (xa_err(xa_store(&pace_slots, slot, more, GFP_KERNEL))) {
+		if (xa_err(xa_store(&pace_slots, slot, more, PACE_GFP))) {
 			free_page((unsigned long)more);
 			return false;
 		}
