@@ -17,7 +17,6 @@
 #include "compat/listener.h"
 #include "compat/timer.h"
 #include "enforce.h"
-#include "hold.h"
 #include "hook.h"
 #include "match.h"
 #include "net.h"
@@ -48,9 +47,8 @@ static const struct enforce_digest digest_user_timeout = { 35, 16 };
 /* It waits in pace.c for its turn. */
 #define MARK_PACED		34
 
-/* The first. The last of the kernel's is 5.10's; what has come since takes four. */
-#define MARKS			34
-static_assert(SOCK_TSTAMP_NEW + 4 < MARKS);
+/* The last of the kernel's is 5.10's; what has come since takes four. */
+static_assert(SOCK_TSTAMP_NEW + 4 < KA_ENFORCE_MARKS);
 
 /* How many namespaces enforce or have rules. */
 atomic_t ka_enforce_nets;
@@ -58,12 +56,6 @@ atomic_t ka_enforce_nets;
 static bool enforce_marked(const struct sock *sk, int mark)
 {
 	return test_bit(mark, &sk->sk_flags);
-}
-
-/* Has the module noted anything there? */
-static bool enforce_marks(const struct sock *sk)
-{
-	return sk->sk_flags >> MARKS;
 }
 
 static void enforce_mark(struct sock *sk, int mark, bool set)
@@ -463,7 +455,7 @@ static struct ka_rule *enforce_rule(struct ka_net *kn, const struct sock *sk,
  */
 void ka_enforce_new(struct ka_net *kn, struct sock *sk, bool passive, bool arms)
 {
-	bool again = enforce_marks(sk), changed = false;
+	bool again = ka_enforce_marked(sk), changed = false;
 	s32 effective[KA_NVALUES];
 	struct ka_rule *r;
 

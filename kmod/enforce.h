@@ -47,6 +47,15 @@ static inline bool ka_enforce_any(void)
 	return atomic_read(&ka_enforce_nets);
 }
 
+/* The first of those bits of sk_flags that the module notes something in. */
+#define KA_ENFORCE_MARKS	34
+
+/* Has it noted anything there? */
+static inline bool ka_enforce_marked(const struct sock *sk)
+{
+	return sk->sk_flags >> KA_ENFORCE_MARKS;
+}
+
 bool ka_enforce_ours(const struct sock *sk, enum ka_value value);
 u32 ka_enforce_value(const struct sock *sk, enum ka_value value);
 u32 ka_enforce_probing(const struct sock *sk);

@@ -110,7 +110,7 @@ static noinline void hook_established(struct sock *sk, int oldstate)
 
 	rcu_read_lock();
 	kn = hook_net(sk);
-	if (kn && READ_ONCE(kn->enforces)) {
+	if (kn && (READ_ONCE(kn->enforces) || ka_enforce_marked(sk))) {
 		hook_enter();
 		ka_enforce_new(kn, sk, hook_passive(sk, oldstate),
 			       oldstate == TCP_SYN_SENT);
@@ -144,7 +144,9 @@ static void hook_set_state(void *unused, const struct sock *csk,
 	struct sock *sk = (struct sock *)csk;
 
 	if (newstate == TCP_ESTABLISHED) {
-		if (ka_enforce_any() && sk->sk_protocol == IPPROTO_TCP)
+		/* What was noted in a life before is not of this one. */
+		if ((ka_enforce_any() || ka_enforce_marked(sk)) &&
+		    sk->sk_protocol == IPPROTO_TCP)
 			hook_established(sk, oldstate);
 	} else if (newstate == TCP_CLOSE) {
 		if ((READ_ONCE(sk->sk_err) || ka_conn_maybe(sk)) &&

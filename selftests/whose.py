@@ -88,6 +88,30 @@ def test_nothing_of_a_life_before():
                 assert on(p)
 
 
+def test_nothing_of_a_life_before_that_nothing_rules():
+    """By the time of the new one nobody enforces and there is no rule."""
+    with ka.wire() as (c, s), contextlib.ExitStack() as stack:
+        rule(c, "keepalive", "on", "time", 30)
+        with s.inside():
+            listener = stack.enter_context(socket.create_server(("10.9.0.2", 7001)))
+        a, _ = stack.enter_context(connected(c, s))
+        l, _ = stack.enter_context(connected(c, s))
+        assert on(a) and on(l) and values(a)[0] == 30
+        c.kactl("rule", "flush")
+        for sock in a, l:
+            disconnect(sock)
+        a.connect(("10.9.0.2", 7001))
+        stack.enter_context(listener.accept()[0])
+        assert not on(a) and values(a)[0] == 7200, values(a)
+        # One that listens since: what comes in is new.
+        with c.inside():
+            l.listen(1)
+        with s.inside():
+            stack.enter_context(socket.create_connection(("10.9.0.1", l.getsockname()[1])))
+        b = stack.enter_context(l.accept()[0])
+        assert not on(b) and values(b)[0] == 7200, values(b)
+
+
 def test_who_opened_what_nobody_saw():
     """Made before there was a rule, its listener gone since."""
     for family in socket.AF_INET, socket.AF_INET6:
