@@ -289,11 +289,16 @@ bool ka_enforce_pace(struct sock *sk, bool waits)
 
 /**
  * ka_enforce_rearm - let the keepalive timer run after some time
- * @sk: the socket, locked
+ * @sk: the socket, locked, and not being probed
  * @delay: jiffies
+ *
+ * Of probes that TCP still counts none is out, see ka_enforce_probing(). A timer
+ * that comes sooner than TCP would set it must not take them for unanswered.
  */
 void ka_enforce_rearm(struct sock *sk, unsigned long delay)
 {
+	if (!tcp_sk(sk)->packets_out && tcp_write_queue_empty(sk))
+		inet_csk(sk)->icsk_probes_out = 0;
 	sk_reset_timer(sk, (struct timer_list *)ka_keepalive_timer(sk),
 		       jiffies + delay);
 }

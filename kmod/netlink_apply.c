@@ -110,13 +110,22 @@ static u32 apply_turn(u32 n, u32 spread)
 	return (u64)(u32)(n * 2654435769U) * spread >> 32;
 }
 
-/* The most that it takes to close it if its peer is dead. */
-static u32 apply_close_ms(const struct ka_enforced *e, u32 spread)
+/*
+ * The most that it takes to close it if its peer is dead. A user timeout takes the
+ * place of the probes: the first of them after it ends it (RFC 5482).
+ */
+static u32 apply_close_ms(const struct ka_enforced *e, u32 idle, u32 spread)
 {
-	u64 ms = (u64)max(e->effective[KA_PROBES], 0) *
-		 max(e->effective[KA_INTVL], 0) * MSEC_PER_SEC;
+	u64 intvl_ms = (u64)max(e->effective[KA_INTVL], 0) * MSEC_PER_SEC;
+	u32 timeout_ms = e->effective[KA_USER_TIMEOUT];
+	u64 ms = jiffies_to_msecs(spread);
 
-	return min_t(u64, jiffies_to_msecs(spread) + ms, U32_MAX);
+	if (!timeout_ms)
+		ms += max(e->effective[KA_PROBES], 0) * intvl_ms;
+	else
+		ms = intvl_ms + max_t(s64, ms, (s64)timeout_ms -
+					       jiffies_to_msecs(idle));
+	return min_t(u64, ms, U32_MAX);
 }
 
 /*
@@ -145,7 +154,7 @@ static u32 apply_timer(struct apply *apply, struct apply_sum *sum,
 		spread = min_t(u32, max(e->effective[KA_INTVL], 0) * HZ,
 			       APPLY_SPREAD);
 	sum->overdue++;
-	sum->close_ms = max(sum->close_ms, apply_close_ms(e, spread));
+	sum->close_ms = max(sum->close_ms, apply_close_ms(e, idle, spread));
 	if (apply->dry)
 		return 0;
 	turn = apply_turn(apply->overdue++, spread);

@@ -15,7 +15,7 @@ import time
 
 import busy
 import ka
-from decide import CNT, IDLE, TCP, connected, on, rule, values
+from decide import CNT, IDLE, TCP, USER_TIMEOUT, connected, on, rule, values
 from trace import instance
 
 TCP_REPAIR = 19
@@ -221,6 +221,52 @@ def references(ns):
     with ns.inside(), open("/proc/self/net/tcp", encoding="ascii") as f:
         rows = [line.split() for line in f][1:]
     return {int(r[1][-4:], 16): int(r[10]) for r in rows if r[3] == "01"}
+
+
+def test_a_count_of_before_is_of_no_probe():
+    """TCP counts on from an outage that ended with data: its fast path for what it
+    receives leaves the count alone."""
+    with ka.wire() as (c, s), connected(c, s) as (a, b):
+        # A few, as the path is not taken where memory or the window has to change.
+        for n in range(1, 20):
+            ka.keepalive(a, 1, 1, 9)
+            s.drop("input")
+            ka.poll("two probes", 20, lambda: ka.tcp_info(a)[1] >= 2)
+            a.setsockopt(TCP, IDLE, 7200)
+            s.undrop()
+            b.sendall(b"x")
+            ka.poll("data", 20, lambda n=n: len(a.recv(99, socket.MSG_PEEK)) == n)
+            if ka.tcp_info(a)[1] >= 2:
+                break
+        else:
+            raise AssertionError("never by the fast path")
+        time.sleep(10)
+        before = c.stats()["probes_answered"]
+        rule(c, "time", 2, "user-timeout", 3000, "override")
+        assert apply(c, "--spread", "0")["overdue"] == 1
+        ka.poll("an answer", 20, lambda: c.stats()["probes_answered"] > before)
+        assert ka.error(a) is None and ka.tcp_info(a)[0] == 1
+
+
+def test_closes_within_the_time_that_was_told():
+    """A user timeout takes the place of the probes."""
+    with ka.wire() as (c, s):
+        c.kactl("policy", "set", "time", "60", "intvl", "10", "probes", "3")
+        for timeout, least, most in (300000, 150, 210), (20000, 5, 10), (0, 25, 30):
+            with connected(c, s) as (a, _):
+                a.setsockopt(TCP, USER_TIMEOUT, timeout)
+                time.sleep(100)
+                rule(c, "keepalive", "on")
+                s.drop("input")
+                said = subprocess.run([ka.KACTL, "-n", c.name, "apply", "--spread", "0"], text=True,
+                                      capture_output=True, check=True).stderr
+                told = int(re.search(r"within (\d+) s", said).group(1))
+                assert least < told <= most, said
+                began = time.monotonic()
+                ka.poll("closed", 2 * most, lambda: ka.error(a) == "ETIMEDOUT")
+                assert least < time.monotonic() - began < told + 2, (timeout, told)
+                s.undrop()
+                c.kactl("rule", "flush")
 
 
 def test_many_times_over():
