@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Where TCP calls in. This file knows TCP's insides and tells probe.c and
- * enforce.c what happened; it keeps nothing itself.
+ * enforce.c what happened.
  *
  * A hook runs with the socket locked, by the keepalive timer or the receive path
  * in softirq, or by a process; but for the timer's entry, and for sockets that
@@ -479,7 +479,7 @@ void ka_hook_setsockopt(bool need)
 	}
 	mutex_unlock(&hook_lock);
 	if (err)
-		pr_warn_once("no kprobe on %s (error %d): what programs set is not noticed\n",
+		pr_warn_once("cannot hook %s (error %d): what programs set is not noticed\n",
 			     hook_setsockopt.symbol_name, err);
 }
 
@@ -557,7 +557,7 @@ int ka_hook_init(void)
 out_tick:
 	unregister_kprobe(&hook_tick);
 out_name:
-	pr_err("cannot load: no kprobe on %s in this kernel (error %d)\n",
+	pr_err("cannot load: no way to hook %s in this kernel (error %d)\n",
 	       name, err);
 	/* insmod would make a symbol missing in the module of it. */
 	if (err == -ENOENT)

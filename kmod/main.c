@@ -2,10 +2,11 @@
 /*
  * Load, unload, and the namespaces in between.
  *
- * Up: namespaces, hooks, counting, sysfs, netlink. Down: the other way round,
- * so that each part finds those it stands on; the watch stops when no hook is
- * left that could start it. The hooks of a namespace that
- * goes stay out from pre_exit on, and none is inside when exit begins.
+ * Up: namespaces, hooks, counting, sysfs, netlink. Down: sysfs, which tells
+ * netlink of changes, then the other way round, so that each part finds those it
+ * stands on; the watch stops when no hook is left that could start it. The hooks
+ * of a namespace that goes stay out from pre_exit on, and none is inside when exit
+ * begins.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 

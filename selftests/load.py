@@ -72,7 +72,7 @@ def refused(old, new, says):
 
 def test_refuses_without_its_probe_hook():
     refused(b"tcp_write_wakeup", b"no_such_function",
-            "no kprobe on no_such_function")
+            "no way to hook no_such_function")
 
 
 def test_refuses_without_a_tracepoint():
