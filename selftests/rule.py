@@ -702,6 +702,7 @@ def test_interrupted():
         for sig in signal.SIGINT, signal.SIGTERM:
             p = ka.stuck(ns, "-j", "rule")
             p.send_signal(sig)
+            time.sleep(0.5)         # to die of it, before there is room again
             out, err = p.communicate(timeout=20)
             assert p.returncode == -sig, p.returncode
             assert 0 < len(json.loads(out)) <= 1000 and not err, (out[-100:], err)
