@@ -14,6 +14,7 @@
 
 #include "compat/cgroup.h"
 #include "match.h"
+#include "netlink.h"
 
 /* An address's prefix; an IPv4 address is in the first bytes. */
 struct match_prefix {
@@ -92,13 +93,6 @@ const struct nla_policy ka_match_attrs[TCP_KEEPALIVE_A_MATCH_MAX + 1] = {
 	[TCP_KEEPALIVE_A_MATCH_MARK_MASK]	= { .type = NLA_U32 },
 };
 
-/* The end of a dump, unlike an ack, names no attribute: the message has to. */
-#define MATCH_REFUSE(extack, attr, msg)					\
-	({								\
-		NL_SET_ERR_MSG_ATTR(extack, attr, msg);			\
-		-EINVAL;						\
-	})
-
 /* The first @bits bits of an address of @len bytes; the others are 0. */
 static void match_mask(struct in6_addr *to, const void *from, u8 len, u8 bits)
 {
@@ -117,17 +111,17 @@ static int match_prefix(struct ka_match *m, struct match_prefix *p,
 	u8 size, bits;
 
 	if (!addr)
-		return !len ? 0 : MATCH_REFUSE(extack, len,
+		return !len ? 0 : ka_netlink_refuse(extack, len,
 			"local, remote: a prefix length without its address");
 	bytes = nla_data(addr);
 	size = nla_len(addr);
 	if (size != sizeof(struct in_addr) && size != sizeof(struct in6_addr))
-		return MATCH_REFUSE(extack, addr,
-				    "local, remote: an address has 4 or 16 bytes");
+		return ka_netlink_refuse(extack, addr,
+					 "local, remote: an address has 4 or 16 bytes");
 	bits = len ? nla_get_u8(len) : 8 * size;
 	if (bits > 8 * size)
-		return MATCH_REFUSE(extack, len,
-				    "local, remote: the prefix of an IPv4 address has 0 to 32 bits");
+		return ka_netlink_refuse(extack, len,
+					 "local, remote: the prefix of an IPv4 address has 0 to 32 bits");
 	/* As a connection's: of an IPv6 socket too it is IPv4's. */
 	if (size == sizeof(struct in6_addr) && bits >= V4MAPPED_BITS &&
 	    ipv6_addr_v4mapped((const struct in6_addr *)bytes)) {
@@ -136,8 +130,8 @@ static int match_prefix(struct ka_match *m, struct match_prefix *p,
 		bits -= V4MAPPED_BITS;
 	}
 	if (m->len && m->len != size)
-		return MATCH_REFUSE(extack, addr,
-				    "local, remote: one is IPv4, the other IPv6");
+		return ka_netlink_refuse(extack, addr,
+					 "local, remote: one is IPv4, the other IPv6");
 	m->len = size;
 	p->given = true;
 	p->bits = bits;
@@ -165,7 +159,8 @@ static int match_uid(struct ka_match *m, struct nlattr **tb,
 	m->uid[0] = min ? nla_get_u32(min) : 0;
 	m->uid[1] = max ? nla_get_u32(max) : U32_MAX - 1;
 	if (m->uid[0] > m->uid[1])
-		return MATCH_REFUSE(extack, min, "uid: the range is empty");
+		return ka_netlink_refuse(extack, min,
+					 "uid: the range is empty");
 	m->user_ns = get_user_ns(user_ns);
 	/* Once: what maps to what may still change. */
 	m->kuid[0] = make_kuid(user_ns, m->uid[0]);
@@ -205,15 +200,16 @@ static int match_mark(struct ka_match *m, struct nlattr **tb,
 	const struct nlattr *mask = tb[TCP_KEEPALIVE_A_MATCH_MARK_MASK];
 
 	if (!mark)
-		return mask ? MATCH_REFUSE(extack, mask,
-					   "mark: a mask without its mark") : 0;
+		return !mask ? 0 : ka_netlink_refuse(extack, mask,
+			"mark: a mask without its mark");
 	m->mark = nla_get_u32(mark);
 	m->mark_mask = mask ? nla_get_u32(mask) : U32_MAX;
 	if (!m->mark_mask)
-		return MATCH_REFUSE(extack, mask, "mark: a mask of no bits");
+		return ka_netlink_refuse(extack, mask,
+					 "mark: a mask of no bits");
 	if (m->mark & ~m->mark_mask)
-		return MATCH_REFUSE(extack, mark,
-				    "mark: bits outside of its mask");
+		return ka_netlink_refuse(extack, mark,
+					 "mark: bits outside of its mask");
 	return 0;
 }
 
@@ -231,11 +227,13 @@ static int match_parse(struct ka_match *m, struct nlattr **tb,
 	if (err)
 		return err;
 	if (!match_range16(m->lport, tb, TCP_KEEPALIVE_A_MATCH_LPORT_MIN))
-		return MATCH_REFUSE(extack, tb[TCP_KEEPALIVE_A_MATCH_LPORT_MIN],
-				    "lport: the range is empty");
+		return ka_netlink_refuse(extack,
+					 tb[TCP_KEEPALIVE_A_MATCH_LPORT_MIN],
+					 "lport: the range is empty");
 	if (!match_range16(m->rport, tb, TCP_KEEPALIVE_A_MATCH_RPORT_MIN))
-		return MATCH_REFUSE(extack, tb[TCP_KEEPALIVE_A_MATCH_RPORT_MIN],
-				    "rport: the range is empty");
+		return ka_netlink_refuse(extack,
+					 tb[TCP_KEEPALIVE_A_MATCH_RPORT_MIN],
+					 "rport: the range is empty");
 	m->dir = tb[TCP_KEEPALIVE_A_MATCH_DIR] ?
 		 nla_get_u32(tb[TCP_KEEPALIVE_A_MATCH_DIR]) : -1;
 	err = match_uid(m, tb, user_ns, extack) ?:

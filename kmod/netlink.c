@@ -71,6 +71,27 @@ static int policy_put(struct sk_buff *skb, const struct ka_net *kn,
 			  p->v[KA_POLICY_INHERIT]);
 }
 
+/**
+ * ka_netlink_refuse - say which attribute makes no sense, and why
+ * @extack: what to say it by, or NULL
+ * @attr: the attribute
+ * @msg: why, which lives as long as the module. The end of a dump, unlike an ack,
+ *	names no attribute, so that this has to
+ *
+ * As NL_SET_ERR_MSG_ATTR(), which is all of it in each place that has it.
+ *
+ * Return: -EINVAL.
+ */
+int ka_netlink_refuse(struct netlink_ext_ack *extack, const struct nlattr *attr,
+		      const char *msg)
+{
+	if (extack) {
+		extack->_msg = msg;
+		NL_SET_BAD_ATTR(extack, attr);
+	}
+	return -EINVAL;
+}
+
 /* Made before anything is changed: what is refused has changed nothing. */
 struct sk_buff *ka_netlink_reply_new(struct genl_info *info, size_t size,
 				     void **hdr)

@@ -27,6 +27,8 @@ extern const struct nla_policy
 extern const struct nla_policy
 	ka_netlink_apply_attrs[TCP_KEEPALIVE_A_APPLY_MAX + 1];
 
+int ka_netlink_refuse(struct netlink_ext_ack *extack, const struct nlattr *attr,
+		      const char *msg);
 struct sk_buff *ka_netlink_reply_new(struct genl_info *info, size_t size,
 				     void **hdr);
 int ka_netlink_reply_send(struct genl_info *info, struct sk_buff *skb,

@@ -74,12 +74,6 @@ static const struct {
 	[KA_USER_TIMEOUT] = { TCP_KEEPALIVE_A_RULE_USER_TIMEOUT_MS, 0, 0 },
 };
 
-#define RULE_REFUSE(extack, attr, msg)					\
-	({								\
-		NL_SET_ERR_MSG_ATTR(extack, attr, msg);			\
-		-EINVAL;						\
-	})
-
 /* One value of a rule, or its bounds. */
 static int rule_parse_value(struct ka_rule *r, enum ka_value value,
 			    struct nlattr **a, struct netlink_ext_ack *extack)
@@ -96,15 +90,15 @@ static int rule_parse_value(struct ka_rule *r, enum ka_value value,
 	if (!min && !max)
 		return 0;
 	if (!min || !max)
-		return RULE_REFUSE(extack, min ?: max,
-				   "a range has two ends: give both");
+		return ka_netlink_refuse(extack, min ?: max,
+					 "a range has two ends: give both");
 	if (v)
-		return RULE_REFUSE(extack, v,
-				   "a value and a range exclude each other");
+		return ka_netlink_refuse(extack, v,
+					 "a value and a range exclude each other");
 	r->min[value] = nla_get_u32(min);
 	r->max[value] = nla_get_u32(max);
 	if (r->min[value] > r->max[value])
-		return RULE_REFUSE(extack, min, "the range is empty");
+		return ka_netlink_refuse(extack, min, "the range is empty");
 	return 0;
 }
 
@@ -135,8 +129,9 @@ static int rule_parse(struct ka_rule *r, struct nlattr **a,
 		return -EINVAL;
 	}
 	if (r->override && !gives && r->action == TCP_KEEPALIVE_ACTION_LEAVE)
-		return RULE_REFUSE(extack, a[TCP_KEEPALIVE_A_RULE_OVERRIDE],
-				   "override: there is nothing to override with");
+		return ka_netlink_refuse(extack,
+					 a[TCP_KEEPALIVE_A_RULE_OVERRIDE],
+					 "override: there is nothing to override with");
 	match = ka_match_parse(a[TCP_KEEPALIVE_A_RULE_MATCH], user_ns, extack);
 	if (IS_ERR(match))
 		return PTR_ERR(match);
@@ -471,8 +466,8 @@ static int restore_read(struct ka_rules *rules, struct genl_info *info,
 		if (err)
 			return err;
 		if (!a[TCP_KEEPALIVE_A_RULE_PREF])
-			return RULE_REFUSE(info->extack, attr,
-					   "pref: a rule to be restored needs one");
+			return ka_netlink_refuse(info->extack, attr,
+						 "pref: a rule to be restored needs one");
 		r = rule_read(a, user_ns, info->extack);
 		if (IS_ERR(r)) {
 			/* Some refusals are of the rule as a whole. */
