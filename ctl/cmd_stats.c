@@ -134,7 +134,7 @@ static enum status stats_talk(void *arg)
 	return st ? st : request_send(&req, stats_out, arg);
 }
 
-/* Sleep up to @when, or until a signal comes, which it does nowhere else. */
+/* Sleep up to @when, or until a signal comes: @mask lets it in. */
 static void sleep_until(double when, const sigset_t *mask)
 {
 	double left;
@@ -147,7 +147,7 @@ static void sleep_until(double when, const sigset_t *mask)
 	}
 }
 
-/* One that comes during a round ends it, whatever keeps it waiting. */
+/* A signal that comes during a round ends it, whatever keeps that waiting. */
 static enum status stats_watch(struct show *show)
 {
 	sigset_t signals, mask;

@@ -298,7 +298,7 @@ bool ka_enforce_pace(struct sock *sk, bool waits)
 void ka_enforce_rearm(struct sock *sk, unsigned long delay)
 {
 	if (!tcp_sk(sk)->packets_out && tcp_write_queue_empty(sk))
-		inet_csk(sk)->icsk_probes_out = 0;
+		WRITE_ONCE(inet_csk(sk)->icsk_probes_out, 0);
 	sk_reset_timer(sk, (struct timer_list *)ka_keepalive_timer(sk),
 		       jiffies + delay);
 }

@@ -230,7 +230,7 @@ test_a_module_that_dkms_has_not_built() {
 	load
 }
 
-# Nor does whoever runs it wait for children.
+# It is found by its own name; and whoever runs kactl ignores SIGCHLD.
 test_a_module_without_its_alias() {
 	local dir ns
 
