@@ -22,6 +22,7 @@ POLICY_KEYS = ("event at netns_ino seq time intvl probes enforce inherit "
                "detect_seconds").split()
 NOBODY = ("setpriv", "--reuid", "65534", "--clear-groups")
 GENERIC = "16"
+F_SETPIPE_SZ = 1031     # fcntl has it since Python 3.10
 
 
 def sockets(pid):
@@ -163,7 +164,7 @@ def test_timeout_and_a_slow_reader():
     it takes somebody to read it."""
     sets = 1000
     with ka.Netns() as ns, monitor(ns, "policy", "--timeout", "3") as p:
-        fcntl.fcntl(p.stdout, fcntl.F_SETPIPE_SZ, 4096)
+        fcntl.fcntl(p.stdout, F_SETPIPE_SZ, 4096)
         p.send_signal(signal.SIGSTOP)
         ns.exec("sh", "-c", f"i=0; while [ $((i += 1)) -le {sets} ]; do "
                 "echo $i >/sys/class/tcp_keepalive/netns/time; done")
