@@ -4,7 +4,9 @@
  * connections many times.
  */
 #include <linux/err.h>
+#include <linux/kernfs.h>
 #include <linux/limits.h>
+#include <linux/nsproxy.h>
 #include <linux/refcount.h>
 #include <linux/slab.h>
 #include <linux/user_namespace.h>
@@ -35,7 +37,6 @@ struct match_prefix {
  * @kuid_bounds: all users between the two are between the two @kuid
  * @user_ns: the user namespace that @uid is of; NULL if any user will do
  * @cgroup: the cgroup that its socket was made in or below, or NULL
- * @path: the name that @cgroup was asked for by
  * @mark: its socket's mark in the bits of @mark_mask
  * @mark_mask: 0 if any mark will do
  * @dir: &enum tcp_keepalive_dir, or -1 if either will do
@@ -54,7 +55,6 @@ struct ka_match {
 	bool			kuid_bounds;
 	struct user_namespace	*user_ns;
 	struct cgroup		*cgroup;
-	const char		*path;
 	u32			mark;
 	u32			mark_mask;
 	s8			dir;
@@ -217,7 +217,6 @@ static int match_parse(struct ka_match *m, struct nlattr **tb,
 		       struct user_namespace *user_ns,
 		       struct netlink_ext_ack *extack)
 {
-	const struct nlattr *path = tb[TCP_KEEPALIVE_A_MATCH_CGROUP];
 	int err;
 
 	err = match_prefix(m, &m->local, tb, TCP_KEEPALIVE_A_MATCH_LOCAL,
@@ -236,13 +235,10 @@ static int match_parse(struct ka_match *m, struct nlattr **tb,
 					 "rport: the range is empty");
 	m->dir = tb[TCP_KEEPALIVE_A_MATCH_DIR] ?
 		 nla_get_u32(tb[TCP_KEEPALIVE_A_MATCH_DIR]) : -1;
-	err = match_uid(m, tb, user_ns, extack) ?:
-	      match_mark(m, tb, extack) ?:
-	      match_cgroup(&m->cgroup, path, extack);
-	if (err || !path)
-		return err;
-	m->path = kstrdup(nla_data(path), GFP_KERNEL_ACCOUNT);
-	return m->path ? 0 : -ENOMEM;
+	return match_uid(m, tb, user_ns, extack) ?:
+	       match_mark(m, tb, extack) ?:
+	       match_cgroup(&m->cgroup, tb[TCP_KEEPALIVE_A_MATCH_CGROUP],
+			    extack);
 }
 
 /**
@@ -296,7 +292,6 @@ void ka_match_put(struct ka_match *m)
 		put_user_ns(m->user_ns);
 	if (m->cgroup)
 		cgroup_put(m->cgroup);
-	kfree(m->path);
 	kfree(m);
 }
 
@@ -326,11 +321,37 @@ static uid_t match_uid_for(const struct ka_match *m, int end,
 	return from_kuid_munged(user_ns, m->kuid[end]);
 }
 
+/*
+ * The cgroup's path from the root that current sees. It is written right where
+ * the message will have it: a page is much for a stack.
+ */
+static int match_put_cgroup(struct sk_buff *skb, const struct cgroup *cgroup)
+{
+	const struct cgroup *root =
+		current->nsproxy->cgroup_ns->root_cset->dfl_cgrp;
+	int room = min_t(int, skb_tailroom(skb) - NLA_HDRLEN, PATH_MAX + 1);
+	char *path = skb_tail_pointer(skb) + NLA_HDRLEN;
+	int len;
+
+	if (room <= 0)
+		return -EMSGSIZE;
+	len = kernfs_path_from_node(cgroup->kn, root->kn, path, room);
+	/* Some kernels cut off what is too long, others refuse it. */
+	if (len >= 0 && len < room - 1)
+		return nla_reserve(skb, TCP_KEEPALIVE_A_MATCH_CGROUP, len + 1) ?
+		       0 : -EMSGSIZE;
+	if (room <= PATH_MAX)
+		return -EMSGSIZE;
+	return nla_put_string(skb, TCP_KEEPALIVE_A_MATCH_CGROUP, "(too long)");
+}
+
 /**
  * ka_match_fill - put what is meant into a message
  * @skb: the message
  * @m: what is meant; what it leaves open is left out
  * @user_ns: of whoever reads it
+ *
+ * current is whoever reads it: a cgroup's path is from the root that it sees.
  *
  * Return: 0 or -EMSGSIZE.
  */
@@ -352,8 +373,7 @@ int ka_match_fill(struct sk_buff *skb, const struct ka_match *m,
 					 match_uid_for(m, 0, user_ns)) ?:
 			     nla_put_u32(skb, TCP_KEEPALIVE_A_MATCH_UID_MAX,
 					 match_uid_for(m, 1, user_ns)) : 0) ?:
-	       (m->path ? nla_put_string(skb, TCP_KEEPALIVE_A_MATCH_CGROUP,
-					 m->path) : 0) ?:
+	       (m->cgroup ? match_put_cgroup(skb, m->cgroup) : 0) ?:
 	       (m->dir >= 0 ? nla_put_u32(skb, TCP_KEEPALIVE_A_MATCH_DIR,
 					  m->dir) : 0) ?:
 	       (m->mark_mask ?

@@ -5,6 +5,7 @@ is, and what holds against a program that sets its own."""
 
 import contextlib
 import ipaddress
+import json
 import os
 import random
 import socket
@@ -144,14 +145,28 @@ def test_cgroup_of_the_askers_namespace():
     """A path is from the root that is seen there, with its first slash or without."""
     with ka.wire() as (c, s), ka.cgroup() as (upper, _), ka.cgroup() as (lower, leave), \
             connected(c, s) as (a, _):
+        inside = ("unshare", "-C", ka.KACTL)
+        c.exec(*inside, "rule", "add", "cgroup", "/", "keepalive", "on")
         leave()
+        shown, = json.loads(c.exec(*inside, "-j", "rule"))
+        assert shown["cgroup"] == lower[len(upper):], shown
+        assert c.kactl("rule")[0]["cgroup"] == lower
+        c.kactl("rule", "flush")
         for path in lower[len(upper):], lower[len(upper) + 1:]:
-            c.exec("unshare", "-C", ka.KACTL, "rule", "add", "cgroup", path, "keepalive", "on")
+            c.exec(*inside, "rule", "add", "cgroup", path, "keepalive", "on")
+            # What the host saves, it can put back.
+            saved = c.exec(ka.KACTL, "save")
+            assert f"rule add pref 10 cgroup {lower} keepalive on\n" in saved, saved
+            c.kactl("rule", "flush")
+            c.exec(ka.KACTL, "restore", input=saved)
             c.kactl("apply")
             assert on(a), path
             c.kactl("rule", "flush")
             c.kactl("apply")
             assert not on(a)
+        rule(c, "cgroup", upper.rpartition("/")[0] or "/", "keepalive", "on")
+        shown, = json.loads(c.exec(*inside, "-j", "rule"))
+        assert shown["cgroup"] == "/..", shown
 
 
 def test_leave_and_off_under_a_policy_that_enforces():

@@ -4,6 +4,7 @@
 that is wrong changes nothing."""
 
 import contextlib
+import json
 import os
 import random
 import signal
@@ -16,10 +17,27 @@ import ka
 from rule import kactl, quiet, restore, rules, said, state
 
 
+@contextlib.contextmanager
+def below(path, size):
+    """A cgroup below that one, whose path is so many bytes longer."""
+    at = os.open(ka.cgroup_root() + path, os.O_PATH)
+    with contextlib.ExitStack() as stack:
+        stack.callback(os.close, at)
+        while size:
+            name = "d" * (size - 1 if size <= 256 else 100)
+            os.mkdir(name, dir_fd=at)
+            stack.callback(os.rmdir, name, dir_fd=at)
+            at = os.open(name, os.O_PATH, dir_fd=at)
+            stack.callback(os.close, at)
+            path += "/" + name
+            size -= len(name) + 1
+        yield path
+
+
 def test_long_paths():
     """A file of as many rules as there may be, with long paths, is one message."""
-    with ka.Netns() as ns, ka.cgroup() as (path, _):
-        far = "/" * 3900 + path
+    with ka.Netns() as ns, ka.cgroup() as (path, _), \
+            below(path, 4095 - len(path)) as far:
         quiet(ns, "-q", "restore", input=f"rule add cgroup {far} time 60\n" *
               1024)
         got = rules(ns)
@@ -27,9 +45,33 @@ def test_long_paths():
         text = kactl(ns, "save")[1]
         quiet(ns, "-q", "restore", input=text)
         assert kactl(ns, "save")[1] == text
-        far = "/" * 4096 + path
-        got = said(ns, 1, "rule", "add", "cgroup", far, "time", "60")
-        assert "cgroup" in got, got
+        for size, status in (4095, 0), (4096, 1):
+            quiet(ns, "rule", "flush")
+            got, _, err = kactl(ns, "rule", "add", "cgroup",
+                                "/" * (size - len(path)) + path, "probes", "2")
+            assert got == status and bool(err) == bool(status), err
+        assert "cgroup" in err, err
+
+
+def test_path_too_long_from_here():
+    """The host's may be longer for a container than any path. That is no reason
+    to show a rule for all connections, or none of the others."""
+    with ka.Netns() as ns, ka.cgroup() as (path, leave), \
+            below(path, 4095 - len(path)) as far:
+        ns.kactl("rule", "add", "probes", "4")
+        ns.kactl("rule", "add", "cgroup", far, "probes", "2")
+        ns.kactl("rule", "add", "probes", "3")
+        before = state(ns)
+        leave()
+        with ka.cgroup():
+            inside = ("ip", "netns", "exec", ns.name, "unshare", "-C", ka.KACTL)
+            seen = json.loads(ka.run(*inside, "-j", "rule"))
+            assert [r["probes"] for r in seen] == [4, 2, 3], seen
+            assert seen[1]["cgroup"] == "(too long)", seen
+            p = subprocess.run([*inside, "restore"], text=True, check=False,
+                               input=ka.run(*inside, "save"), capture_output=True)
+            assert p.returncode == 1 and "cgroup (too long): cgroup: no such path" in p.stderr, p
+        assert state(ns) == before
 
 
 @contextlib.contextmanager

@@ -340,8 +340,8 @@ enum tcp_keepalive_a_bucket {
  * @TCP_KEEPALIVE_A_MATCH_UID_MAX: u32, this one or below
  * @TCP_KEEPALIVE_A_MATCH_CGROUP: string, path of a cgroup of the v2 tree, as in
  *	/proc/PID/cgroup of the asker: the socket was made in it or in one below.
- *	ENOENT if there is none, ENOTDIR for what is no directory there. Shown
- *	as it was given, from the root that whoever gave it saw
+ *	ENOENT if there is none, ENOTDIR for what is no directory there. "(too
+ *	long)" is shown for one that from there is longer than PATH_MAX - 1
  * @TCP_KEEPALIVE_A_MATCH_DIR: u32, &enum tcp_keepalive_dir; in rules alone
  * @TCP_KEEPALIVE_A_MATCH_MARK: u32, the socket's mark (SO_MARK), in the bits of
  *	MARK_MASK; in rules alone, as not everybody may know of marks
