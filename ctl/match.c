@@ -71,7 +71,8 @@ static enum status parse_prefix(const char *name, const char *word,
 			    name, word);
 	p->len = strtol(slash + 1, NULL, 10);
 	if (p->len > UINT8_MAX)
-		return fail(ST_REFUSED, "%s %s: out of range", name, word);
+		return fail(ST_REFUSED, "%s %s: out of range (0 to %d bits allowed)",
+			    name, word, 8 * p->addr_len);
 	return ST_DONE;
 }
 
@@ -121,10 +122,10 @@ static enum status parse_value(struct match *m, int key)
 					      "a single number");
 	case UIDS:
 		if (m->use == MATCH_RULE)
-			return parse_range(name, word, UINT32_MAX,
+			return parse_range(name, word, UINT32_MAX - 1,
 					   &m->value[key].min,
 					   &m->value[key].max);
-		st = parse_int(name, word, 0, UINT32_MAX, &m->value[key].min);
+		st = parse_int(name, word, 0, UINT32_MAX - 1, &m->value[key].min);
 		m->value[key].max = m->value[key].min;
 		return st;
 	default:

@@ -65,6 +65,13 @@ struct ka_match {
 
 #define MATCH_ADDR	{ .type = NLA_BINARY, .len = sizeof(struct in6_addr) }
 
+/* All but (uid_t)-1, which is no user. */
+static struct netlink_range_validation match_uid_allowed = {
+	.max = U32_MAX - 1,
+};
+
+#define MATCH_UID	NLA_POLICY_FULL_RANGE(NLA_U32, &match_uid_allowed)
+
 /* What may be asked of connections by whoever may see them. */
 #define MATCH_FILTER_ATTRS						\
 	[TCP_KEEPALIVE_A_MATCH_LOCAL]		= MATCH_ADDR,		\
@@ -75,8 +82,8 @@ struct ka_match {
 	[TCP_KEEPALIVE_A_MATCH_LPORT_MAX]	= { .type = NLA_U16 },	\
 	[TCP_KEEPALIVE_A_MATCH_RPORT_MIN]	= { .type = NLA_U16 },	\
 	[TCP_KEEPALIVE_A_MATCH_RPORT_MAX]	= { .type = NLA_U16 },	\
-	[TCP_KEEPALIVE_A_MATCH_UID_MIN]		= { .type = NLA_U32 },	\
-	[TCP_KEEPALIVE_A_MATCH_UID_MAX]		= { .type = NLA_U32 },	\
+	[TCP_KEEPALIVE_A_MATCH_UID_MIN]		= MATCH_UID,		\
+	[TCP_KEEPALIVE_A_MATCH_UID_MAX]		= MATCH_UID,		\
 	[TCP_KEEPALIVE_A_MATCH_CGROUP]		= { .type = NLA_NUL_STRING, \
 						    .len = PATH_MAX - 1 }
 
@@ -351,7 +358,8 @@ static int match_put_cgroup(struct sk_buff *skb, const struct cgroup *cgroup)
  * @m: what is meant; what it leaves open is left out
  * @user_ns: of whoever reads it
  *
- * current is whoever reads it: a cgroup's path is from the root that it sees.
+ * current is whoever reads it or, of an event, who made the change: a cgroup's
+ * path is from the root that it sees.
  *
  * Return: 0 or -EMSGSIZE.
  */

@@ -333,15 +333,16 @@ enum tcp_keepalive_a_bucket {
  * @TCP_KEEPALIVE_A_MATCH_LPORT_MAX: u16, this one or below
  * @TCP_KEEPALIVE_A_MATCH_RPORT_MIN: u16, likewise, the peer's port
  * @TCP_KEEPALIVE_A_MATCH_RPORT_MAX: u16, likewise
- * @TCP_KEEPALIVE_A_MATCH_UID_MIN: u32, the user that the socket belongs to, in
- *	the asker's user namespace, is this one or above; 65534 is shown for one
- *	that has no number there. For a rule an incoming connection's is that of
- *	the listener, for as long as that is there
+ * @TCP_KEEPALIVE_A_MATCH_UID_MIN: u32, 0 to 4294967294, the user that the socket
+ *	belongs to, in the asker's user namespace, is this one or above; 65534 is
+ *	shown for one that has no number there. For a rule an incoming
+ *	connection's is that of the listener, for as long as that is there
  * @TCP_KEEPALIVE_A_MATCH_UID_MAX: u32, this one or below
  * @TCP_KEEPALIVE_A_MATCH_CGROUP: string, path of a cgroup of the v2 tree, as in
  *	/proc/PID/cgroup of the asker: the socket was made in it or in one below.
  *	ENOENT if there is none, ENOTDIR for what is no directory there. "(too
- *	long)" is shown for one that from there is longer than PATH_MAX - 1
+ *	long)" is shown for one that from there is longer than PATH_MAX - 1. In
+ *	an event it is as in that of whoever changed the rule
  * @TCP_KEEPALIVE_A_MATCH_DIR: u32, &enum tcp_keepalive_dir; in rules alone
  * @TCP_KEEPALIVE_A_MATCH_MARK: u32, the socket's mark (SO_MARK), in the bits of
  *	MARK_MASK; in rules alone, as not everybody may know of marks
