@@ -278,15 +278,18 @@ static enum status dispatch(const struct asked *asked, struct args *a)
 	return run(o, a);
 }
 
-/* Else a socket could become standard output, and be written the text. */
+/*
+ * Else a socket could become standard output, and be written the text. What is
+ * closed stays an error: standard input cannot be read, nor the others written.
+ */
 static void occupy_std_fds(void)
 {
 	int fd;
 
-	do {
-		fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	} while (fd >= 0 && fd <= STDERR_FILENO);
-	close(fd);
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			open("/dev/null", O_CLOEXEC |
+			     (fd == STDIN_FILENO ? O_WRONLY : O_RDONLY));
 }
 
 int main(int argc, char **argv)
