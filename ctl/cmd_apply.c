@@ -3,6 +3,7 @@
  * kactl apply: rules and policy onto the connections that there are.
  */
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 
 #include <linux/tcp_keepalive.h>
@@ -158,18 +159,17 @@ static enum status apply_talk(void *arg)
 static enum status parse_spread(struct args *a, struct apply *apply)
 {
 	enum status st = args_once(a, "--spread", &apply->spread_word);
-	double seconds = 0;
+	double seconds, ms;
 
 	if (!st)
-		st = parse_seconds("--spread", apply->spread_word, &seconds);
+		st = parse_seconds("--spread", apply->spread_word, 0, HUGE_VAL, &seconds);
 	if (st)
 		return st;
-	if (seconds * 1000 + 0.5 > UINT32_MAX)
-		return fail(ST_REFUSED, "--spread %s: out of range",
-			    apply->spread_word);
-	apply->spread_ms = (uint32_t)(seconds * 1000 + 0.5);
-	snprintf(apply->spread_text, sizeof(apply->spread_text), "%.32s (%" PRIu32 " ms)",
-		 apply->spread_word, apply->spread_ms);
+	ms = seconds * 1000;
+	/* What cannot be sent is the kernel's to refuse, as is the most that can. */
+	apply->spread_ms = ms < UINT32_MAX ? (uint32_t)(ms + 0.5) : UINT32_MAX;
+	snprintf(apply->spread_text, sizeof(apply->spread_text), "%.32s (%.0f ms)",
+		 apply->spread_word, ms);
 	return ST_DONE;
 }
 

@@ -462,7 +462,7 @@ static enum status parse_limit(struct args *a, struct show *show)
 	const char *word;
 	enum status st = args_value(a, "--limit", &word);
 
-	return st ? st : parse_count("--limit", word, &show->limit);
+	return st ? st : parse_count("--limit", word, INT32_MAX, &show->limit);
 }
 
 static enum status conn_show(struct args *a)

@@ -211,12 +211,7 @@ static enum status parse_number(struct args *a, const char *name, int64_t max, i
 	const char *word;
 	enum status st = args_value(a, name, &word);
 
-	if (!st)
-		st = parse_count(name, word, value);
-	if (!st && *value > max)
-		st = fail(ST_USAGE, "%s %s: out of range (1 to %" PRId64 " allowed)", name,
-			  word, max);
-	return st;
+	return st ? st : parse_count(name, word, max, value);
 }
 
 static enum status parse_list(struct args *a, const char *name, struct curl_slist **list)

@@ -169,7 +169,7 @@ static void policy_event(const struct nlattr *const *tb,
 static void rule_event(const struct nlattr *const *tb, struct nlattr *attrs,
 		       int len)
 {
-	head_out("rule", 0, tb[TCP_KEEPALIVE_A_RULE_AT],
+	head_out(kinds[POLICY], 0, tb[TCP_KEEPALIVE_A_RULE_AT],
 		 tb[TCP_KEEPALIVE_A_RULE_NETNS_INO]);
 	if (ka.json)
 		uint_out("seq", tb[TCP_KEEPALIVE_A_RULE_SEQ]);
@@ -447,11 +447,8 @@ static enum status parse_timeout(struct args *a, struct monitor *m)
 	const char *word;
 	enum status st = args_value(a, "--timeout", &word);
 
-	if (!st)
-		st = parse_seconds("--timeout", word, &m->timeout);
-	if (!st && m->timeout > TIMEOUT_MAX)
-		st = fail(ST_USAGE, "--timeout %s: out of range", word);
-	return st;
+	return st ? st : parse_seconds("--timeout", word, 0, TIMEOUT_MAX,
+				       &m->timeout);
 }
 
 static enum status parse_events(struct args *a, struct monitor *m)
@@ -459,7 +456,7 @@ static enum status parse_events(struct args *a, struct monitor *m)
 	const char *word;
 	enum status st = args_value(a, "--count", &word);
 
-	return st ? st : parse_count("--count", word, &m->count);
+	return st ? st : parse_count("--count", word, INT32_MAX, &m->count);
 }
 
 static enum status monitor_show(struct args *a)

@@ -236,12 +236,7 @@ static enum status parse_for(struct args *a, struct asked *asked)
 	const char *word;
 	enum status st = args_value(a, "--for", &word);
 
-	if (!st)
-		st = parse_seconds("--for", word, &asked->seconds);
-	if (!st && asked->seconds > SECONDS_MAX)
-		st = fail(ST_USAGE, "--for %s: out of range (up to %d allowed)", word,
-			  SECONDS_MAX);
-	return st;
+	return st ? st : parse_seconds("--for", word, 0, SECONDS_MAX, &asked->seconds);
 }
 
 static enum status report(struct args *a)

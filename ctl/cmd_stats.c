@@ -22,6 +22,7 @@
 #include "parse.h"
 #include "stats.h"
 
+#define WATCH_MIN	0.0001
 #define WATCH_MAX	1e9	/* seconds, which any timespec can hold */
 
 struct show {
@@ -180,11 +181,8 @@ static enum status parse_watch(struct args *a, double *seconds)
 	const char *word;
 	enum status st = args_value(a, "--watch", &word);
 
-	if (!st)
-		st = parse_seconds("--watch", word, seconds);
-	if (!st && !(*seconds > 0 && *seconds <= WATCH_MAX))
-		st = fail(ST_USAGE, "--watch %s: out of range", word);
-	return st;
+	return st ? st : parse_seconds("--watch", word, WATCH_MIN, WATCH_MAX,
+				       seconds);
 }
 
 static enum status stats_show(struct args *a)

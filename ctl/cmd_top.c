@@ -185,12 +185,7 @@ static enum status parse_delay(struct args *a, struct top *t)
 	const char *word;
 	enum status st = args_value(a, "--delay", &word);
 
-	if (!st)
-		st = parse_seconds("--delay", word, &t->delay);
-	if (!st && !(t->delay >= DELAY_MIN && t->delay <= DELAY_MAX))
-		st = fail(ST_USAGE, "--delay %s: out of range (%g to %d allowed)", word,
-			  DELAY_MIN, DELAY_MAX);
-	return st;
+	return st ? st : parse_seconds("--delay", word, DELAY_MIN, DELAY_MAX, &t->delay);
 }
 
 static enum status top(struct args *a)

@@ -54,7 +54,6 @@ enum status middlebox_parse(const char *option, const char *word,
 			    struct middlebox *box)
 {
 	const struct middlebox *found = middlebox_find(word);
-	enum status st;
 
 	if (!found && !isdigit((unsigned char)*word))
 		return unknown(option, word);
@@ -63,9 +62,5 @@ enum status middlebox_parse(const char *option, const char *word,
 		return ST_DONE;
 	}
 	*box = (struct middlebox){ .layer = MIDDLEBOX_ANY };
-	st = parse_count(option, word, &box->idle);
-	if (!st && box->idle > IDLE_MAX)
-		st = fail(ST_USAGE, "%s %s: out of range (1 to %d allowed)", option,
-			  word, IDLE_MAX);
-	return st;
+	return parse_count(option, word, IDLE_MAX, &box->idle);
 }

@@ -5,6 +5,7 @@
  */
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,20 +73,49 @@ static const char *skip_digits(const char *s)
 	return s;
 }
 
-/* strtoll() would take blanks, a plus sign and what follows the digits. */
-enum status parse_int(const char *name, const char *word,
-		      int64_t min, int64_t max, int64_t *value)
+/*
+ * A whole number; what int64_t cannot hold is the nearest that it can. strtoll()
+ * would take blanks, a plus sign and what follows the digits.
+ */
+static enum status read_int(const char *name, const char *word, int64_t *value)
 {
 	const char *digits = word + (*word == '-');
 
 	if (!*digits || *skip_digits(digits))
 		return fail(ST_USAGE, "%s \"%s\": not a whole number",
 			    name, word);
-	errno = 0;
 	*value = strtoll(word, NULL, 10);
-	if (errno || *value < min || *value > max)
-		return fail(ST_REFUSED, "%s %s: out of range", name, word);
 	return ST_DONE;
+}
+
+/* One of which the kernel takes all that an attribute can hold. */
+enum status parse_int(const char *name, const char *word,
+		      int64_t min, int64_t max, int64_t *value)
+{
+	enum status st = read_int(name, word, value);
+
+	if (!st && (*value < min || *value > max))
+		st = fail(ST_REFUSED, "%s %s: out of range (%" PRId64 " to %" PRId64 " allowed)",
+			  name, word, min, max);
+	return st;
+}
+
+static int64_t nearest(int64_t value, int64_t min, int64_t max)
+{
+	return value < min ? min : value > max ? max : value;
+}
+
+/*
+ * One of which the kernel takes less than its attribute can hold, from @min to
+ * @max: what is beyond becomes the nearest of these, for the kernel to refuse.
+ */
+enum status parse_less(const char *name, const char *word,
+		       int64_t min, int64_t max, int64_t *value)
+{
+	enum status st = read_int(name, word, value);
+
+	*value = nearest(*value, min, max);
+	return st;
 }
 
 /* A or A-B; whether B is less than A is not looked at. */
@@ -101,18 +131,15 @@ enum status parse_range(const char *name, const char *word, int64_t max,
 	if (*end || end == second)
 		return fail(ST_USAGE, "%s \"%s\": neither a number nor a range A-B",
 			    name, word);
-	errno = 0;
 	*from = strtoll(word, NULL, 10);
 	*to = strtoll(second, NULL, 10);
-	if (errno || *from > max || *to > max)
-		return fail(ST_REFUSED, "%s %s: out of range", name, word);
+	if (*from > max || *to > max)
+		return fail(ST_REFUSED, "%s %s: out of range (0 to %" PRId64 " allowed)",
+			    name, word, max);
 	return ST_DONE;
 }
 
-/*
- * N or A..B, negative ones too: the kernel says what it takes. Whether B is less
- * than A is not looked at.
- */
+/* N or A..B, each as by parse_less(). Whether B is less than A is not looked at. */
 enum status parse_span(const char *name, const char *word, int64_t min,
 		       int64_t max, int64_t *from, int64_t *to, bool *span)
 {
@@ -127,11 +154,8 @@ enum status parse_span(const char *name, const char *word, int64_t min,
 	if (*end || end == second || end[-1] == '-')
 		return fail(ST_USAGE, "%s \"%s\": neither a whole number nor a range A..B",
 			    name, word);
-	errno = 0;
-	*from = strtoll(word, NULL, 10);
-	*to = strtoll(second, NULL, 10);
-	if (errno || *from < min || *from > max || *to < min || *to > max)
-		return fail(ST_REFUSED, "%s %s: out of range", name, word);
+	*from = nearest(strtoll(word, NULL, 10), min, max);
+	*to = nearest(strtoll(second, NULL, 10), min, max);
 	return ST_DONE;
 }
 
@@ -167,20 +191,23 @@ enum status parse_bits(const char *name, const char *word, uint32_t *value,
 		return fail(ST_USAGE, "%s \"%s\": neither a number nor VALUE/MASK",
 			    name, word);
 	if (errno || v > UINT32_MAX || m > UINT32_MAX)
-		return fail(ST_REFUSED, "%s %s: out of range", name, word);
+		return fail(ST_REFUSED, "%s %s: out of range (0 to %#" PRIx32 " allowed)",
+			    name, word, UINT32_MAX);
 	*value = (uint32_t)v;
 	*mask = (uint32_t)m;
 	return ST_DONE;
 }
 
 /* A number of things, of which there is to be one at least. */
-enum status parse_count(const char *name, const char *word, int64_t *value)
+enum status parse_count(const char *name, const char *word, int64_t max,
+			int64_t *value)
 {
-	if (parse_int(name, word, INT64_MIN, INT64_MAX, value))
-		return ST_USAGE;
-	if (*value < 1)
-		return fail(ST_USAGE, "%s %s: out of range", name, word);
-	return ST_DONE;
+	enum status st = read_int(name, word, value);
+
+	if (!st && (*value < 1 || *value > max))
+		st = fail(ST_USAGE, "%s \"%s\": out of range (1 to %" PRId64 " allowed)",
+			  name, word, max);
+	return st;
 }
 
 enum status parse_switch(const char *name, const char *word, bool *value)
@@ -193,7 +220,8 @@ enum status parse_switch(const char *name, const char *word, bool *value)
 }
 
 /* Digits with at most one point among them; nothing that strtod() adds. */
-enum status parse_seconds(const char *name, const char *word, double *value)
+enum status parse_seconds(const char *name, const char *word, double min,
+			  double max, double *value)
 {
 	const char *end = skip_digits(word);
 
@@ -203,5 +231,8 @@ enum status parse_seconds(const char *name, const char *word, double *value)
 		return fail(ST_USAGE, "%s \"%s\": not a number of seconds",
 			    name, word);
 	*value = strtod(word, NULL);
+	if (*value < min || *value > max)
+		return fail(ST_USAGE, "%s \"%s\": out of range (%.10g to %.10g allowed)",
+			    name, word, min, max);
 	return ST_DONE;
 }

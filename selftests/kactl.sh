@@ -90,13 +90,13 @@ test_filters_given_twice() {
 }
 
 test_filters_that_nothing_could_carry() {
-	golden 1 'kactl: conn: lport 65536: out of range' conn lport 65536
-	golden 1 'kactl: conn: rport 1-99999999999999999999: out of range' \
+	golden 1 'kactl: conn: lport 65536: out of range (0 to 65535 allowed)' conn lport 65536
+	golden 1 'kactl: conn: rport 1-99999999999999999999: out of range (0 to 65535 allowed)' \
 		conn rport 1-99999999999999999999
-	golden 1 'kactl: conn: local 10.0.0.0/256: out of range' conn local 10.0.0.0/256
-	golden 1 'kactl: conn: uid 4294967296: out of range' conn uid 4294967296
-	golden 1 'kactl: conn: uid -1: out of range' conn uid -1
-	golden 1 'kactl: conn: idle-min 4294967296: out of range' conn idle-min 4294967296
+	golden 1 'kactl: conn: local 10.0.0.0/256: out of range (0 to 32 bits allowed)' conn local 10.0.0.0/256
+	golden 1 'kactl: conn: uid 4294967295: out of range (0 to 4294967294 allowed)' conn uid 4294967295
+	golden 1 'kactl: conn: uid -1: out of range (0 to 4294967294 allowed)' conn uid -1
+	golden 1 'kactl: conn: idle-min 4294967296: out of range (0 to 4294967295 allowed)' conn idle-min 4294967296
 	golden 1 'kactl: conn: cgroup: too long (4095 bytes at most)' conn cgroup "/$(printf '%04095d' 0)"
 	[[ $("$KACTL" conn cgroup "/$(printf '%04094d' 0)" 2>&1) != *"too long"* ]] || fail "4095 bytes are too long"
 }
@@ -108,24 +108,24 @@ test_options_of_conn_and_monitor() {
 		golden 2 "kactl: conn: --sort \"$key\": none of $keys" conn --sort "$key"
 	done
 	golden 2 'kactl: conn: --limit "few": not a whole number' conn --limit few
-	golden 2 'kactl: conn: --limit 0: out of range' conn --limit 0
-	golden 2 'kactl: conn: --limit -1: out of range' conn --limit -1
+	golden 2 'kactl: conn: --limit "0": out of range (1 to 2147483647 allowed)' conn --limit 0
+	golden 2 'kactl: conn: --limit "-1": out of range (1 to 2147483647 allowed)' conn --limit -1
 	golden 2 'kactl: apply: missing value after "--spread"' apply --spread
 	golden 2 'kactl: apply: --spread "-1": not a number of seconds' apply --spread -1
 	golden 2 'kactl: apply: --spread "soon": not a number of seconds' apply --spread soon
-	golden 1 'kactl: apply: --spread 5000000: out of range' apply --spread 5000000
+	golden 1 'kactl: apply: --spread 5000000 (5000000000 ms): integer out of range (0 to 600000 allowed)' apply --spread 5000000
 	golden 1 'kactl: apply: --spread 600.5 (600500 ms): integer out of range (0 to 600000 allowed)' \
 		apply --spread 600.5
 	golden 2 'kactl: apply: "--spread" given twice' apply --spread 1 --spread 1
 	golden 2 'kactl: apply: unknown word "mark"' apply mark 1
 	golden 2 'kactl: apply: unknown word "now"' apply --dry-run now
 	golden 2 'kactl: monitor: missing value after "--count"' monitor --count
-	golden 2 'kactl: monitor: --count 0: out of range' monitor --count 0
+	golden 2 'kactl: monitor: --count "0": out of range (1 to 2147483647 allowed)' monitor --count 0
 	golden 2 'kactl: monitor: --count "x": not a whole number' monitor --count x
 	golden 2 'kactl: monitor: missing value after "--timeout"' monitor dead --timeout
 	golden 2 'kactl: monitor: --timeout "soon": not a number of seconds' monitor --timeout soon
 	golden 2 'kactl: monitor: --timeout "-1": not a number of seconds' monitor --timeout -1
-	golden 2 'kactl: monitor: --timeout 10000000000: out of range' monitor --timeout 10000000000
+	golden 2 'kactl: monitor: --timeout "10000000000": out of range (0 to 1000000000 allowed)' monitor --timeout 10000000000
 }
 
 test_values_out_of_range() {
@@ -135,8 +135,19 @@ test_values_out_of_range() {
 		policy set time -5
 	golden 1 'kactl: policy set: probes 0: integer out of range (1 to 127 allowed)' \
 		policy set intvl 10 probes 0
-	golden 1 'kactl: policy set: time 99999999999: out of range' \
+	golden 1 'kactl: policy set: time 99999999999: integer out of range (1 to 32767 allowed)' \
 		policy set time 99999999999
+	golden 1 'kactl: policy set: probes -1: integer out of range (1 to 127 allowed)' policy set probes -1
+	golden 1 'kactl: rule add: pref -1: integer out of range (1 to 32767 allowed)' rule add pref -1 time 60
+	golden 1 'kactl: rule del: pref 4294967297: integer out of range (1 to 32767 allowed)' \
+		rule del pref 4294967297
+	golden 1 'kactl: rule add: time 1..99999999999: integer out of range (1 to 32767 allowed)' \
+		rule add time 1..99999999999
+	golden 1 'kactl: rule add: user-timeout -1: integer out of range (1 to 2147483647 allowed)' \
+		rule add user-timeout -1
+	golden 1 'kactl: rule add: mark 0x100000000: out of range (0 to 0xffffffff allowed)' \
+		rule add mark 0x100000000 time 60
+	golden 2 'kactl: stats: --watch "0": out of range (0.0001 to 1000000000 allowed)' stats --watch 0
 }
 
 test_namespaces_that_are_none() {
@@ -276,13 +287,13 @@ test_watch_is_an_object_a_line() {
 	[ "$(jq .netns_ino <<<"$lines" | sort | uniq -c | awk '{ print $1 }')" -ge 3 ] ||
 		fail "not again and again: $lines"
 	# Rounds that take longer than the interval.
-	timeout --preserve-status -k 10 -s INT 2 "$KACTL" -n "$ns" stats --watch 0.00001 >/dev/null
+	timeout --preserve-status -k 10 -s INT 2 "$KACTL" -n "$ns" stats --watch 0.0001 >/dev/null
 	is "status at Ctrl-C while it is busy" 0 $?
 	# Nobody takes what it writes.
 	fifo=$(mktemp -u)
 	mkfifo "$fifo"
 	exec {unread}<>"$fifo"
-	timeout --preserve-status -k 10 -s INT 2 "$KACTL" -n "$ns" stats --watch 0.00001 >"$fifo"
+	timeout --preserve-status -k 10 -s INT 2 "$KACTL" -n "$ns" stats --watch 0.0001 >"$fifo"
 	is "status at Ctrl-C while nobody reads" 0 $?
 	exec {unread}>&-
 	rm "$fifo"
@@ -351,6 +362,25 @@ test_closed_and_full_output() {
 	refused 1 "No space" sh -c "$KACTL policy >/dev/full"
 	"$KACTL" policy >&- 2>/dev/null
 	is "status on a closed output" 1 $?
+}
+
+# It is not one that is empty, after which there would be no rules.
+test_closed_input() {
+	local ns
+
+	new_netns ns
+	"$KACTL" -qn "$ns" rule add time 60 >/dev/null || fail "no rule"
+	refused 1 "standard input" sh -c "$KACTL -n $ns restore <&-"
+	is "rules" "pref 10 time 60 hits 0" "$("$KACTL" -n "$ns" rule)"
+}
+
+test_own_namespace_by_name() {
+	local ns other nobody=(setpriv --reuid 65534 --regid 65534 --clear-groups)
+
+	new_netns ns
+	new_netns other
+	in_ns "$ns" "${nobody[@]}" "$KACTL" -n "$ns" policy >/dev/null || fail "one's own"
+	refused 4 "$other" in_ns "$ns" "${nobody[@]}" "$KACTL" -n "$other" policy
 }
 
 test_a_signal_leaves_no_part_of_a_file() {

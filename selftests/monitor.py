@@ -105,11 +105,11 @@ def test_rules():
         for e in events:
             assert e.pop("netns_ino") == os.stat("/run/netns/" + ns.name).st_ino
             assert re.fullmatch(r"\S+T\S+Z", e.pop("at")), e
-        first = {"event": "rule", "pref": 10, "dir": "in", "rport": [80, 80],
+        first = {"event": "policy", "pref": 10, "dir": "in", "rport": [80, 80],
                  "keepalive": "on", "hits": 0}
-        second = {"event": "rule", "pref": 10, "time": [20, 30],
+        second = {"event": "policy", "pref": 10, "time": [20, 30],
                   "override": True, "hits": 0}
-        third = {"event": "rule", "pref": 20, "keepalive": "leave", "hits": 0}
+        third = {"event": "policy", "pref": 20, "keepalive": "leave", "hits": 0}
         assert events.pop(1)["event"] == "policy"
         assert events == [first, {**first, "removed": True}, second, third,
                           {**second, "removed": True}], events
@@ -122,8 +122,8 @@ def test_rules_text():
                "60")
         ka.run(ka.KACTL, "-n", ns.name, "rule", "flush")
         out, err = p.communicate(timeout=20)
-        assert re.match(r"\S+Z rule pref 10 mark 0x7/0xf time 60 hits 0 seq "
-                        r"\d+\n\S+Z rule pref 10 mark 0x7/0xf time 60 hits 0 "
+        assert re.match(r"\S+Z policy pref 10 mark 0x7/0xf time 60 hits 0 seq "
+                        r"\d+\n\S+Z policy pref 10 mark 0x7/0xf time 60 hits 0 "
                         r"removed seq \d+\n$", out), out
         assert not err, err
 

@@ -180,7 +180,7 @@ def test_closed_pipe():
 def test_refusals():
     refused(2, "-o FILE.html")
     refused(2, '"--bogus"', "--bogus")
-    refused(2, "--for 86401", "-o", "-", "--for", "86401")
+    refused(2, '--for "86401"', "-o", "-", "--for", "86401")
     refused(2, "nonsuch", "-o", "-", "--behind", "nonsuch")
     refused(2, "--all-netns", "-o", "-", options=("-a",))
     assert refused(2, "--json", "-o", "-", options=("-j",)) == "[]\n"

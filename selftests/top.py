@@ -152,7 +152,7 @@ def test_refusals():
             with top(ns, env=env) as t:
                 assert says in t.shows("status 1").replace("\n", ""), t.screen()
     for args, status, says in ((["top"], 1, "not a terminal"),
-                               (["top", "--delay", "0"], 2, "--delay 0"),
+                               (["top", "--delay", "0"], 2, '--delay "0"'),
                                (["top", "--bogus"], 2, "--bogus"),
                                (["-a", "top"], 2, "--all-netns"),
                                (["-j", "top"], 2, "--json")):
