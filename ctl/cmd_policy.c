@@ -243,9 +243,9 @@ static enum status parse_field(const struct field *f, const char *word,
 
 	switch (f->type) {
 	case S32:
-		return parse_less(f->name, word, INT32_MIN, INT32_MAX, value);
+		return parse_narrow(f->name, word, INT32_MIN, INT32_MAX, value);
 	case U32:
-		return parse_less(f->name, word, 0, UINT32_MAX, value);
+		return parse_narrow(f->name, word, 0, UINT32_MAX, value);
 	default:
 		st = parse_switch(f->name, word, &on);
 		*value = on;

@@ -109,12 +109,13 @@ static int64_t nearest(int64_t value, int64_t min, int64_t max)
  * One of which the kernel takes less than its attribute can hold, from @min to
  * @max: what is beyond becomes the nearest of these, for the kernel to refuse.
  */
-enum status parse_less(const char *name, const char *word,
-		       int64_t min, int64_t max, int64_t *value)
+enum status parse_narrow(const char *name, const char *word,
+			 int64_t min, int64_t max, int64_t *value)
 {
 	enum status st = read_int(name, word, value);
 
-	*value = nearest(*value, min, max);
+	if (!st)
+		*value = nearest(*value, min, max);
 	return st;
 }
 
@@ -139,7 +140,7 @@ enum status parse_range(const char *name, const char *word, int64_t max,
 	return ST_DONE;
 }
 
-/* N or A..B, each as by parse_less(). Whether B is less than A is not looked at. */
+/* N or A..B, each as by parse_narrow(). Whether B is less than A is not looked at. */
 enum status parse_span(const char *name, const char *word, int64_t min,
 		       int64_t max, int64_t *from, int64_t *to, bool *span)
 {

@@ -21,8 +21,8 @@ enum status args_unknown(const struct args *a);
 
 enum status parse_int(const char *name, const char *word,
 		      int64_t min, int64_t max, int64_t *value);
-enum status parse_less(const char *name, const char *word,
-		       int64_t min, int64_t max, int64_t *value);
+enum status parse_narrow(const char *name, const char *word,
+			 int64_t min, int64_t max, int64_t *value);
 enum status parse_range(const char *name, const char *word, int64_t max,
 			int64_t *from, int64_t *to);
 enum status parse_span(const char *name, const char *word, int64_t min,

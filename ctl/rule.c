@@ -73,7 +73,7 @@ static enum status parse_value(struct rule *r, int i)
 				  is_signed(i) ? INT32_MAX : UINT32_MAX,
 				  &r->value[i].min, &r->value[i].max,
 				  &r->value[i].span);
-	st = parse_less(values[i].name, word, 0, UINT32_MAX, &r->value[i].min);
+	st = parse_narrow(values[i].name, word, 0, UINT32_MAX, &r->value[i].min);
 	r->value[i].max = r->value[i].min;
 	return st;
 }
@@ -108,8 +108,8 @@ enum status rule_parse_pref(struct rule *r, struct args *a)
 {
 	enum status st = args_once(a, "pref", &r->pref_word);
 
-	return st ? st : parse_less("pref", r->pref_word, 0, UINT32_MAX,
-				    &r->pref);
+	return st ? st : parse_narrow("pref", r->pref_word, 0, UINT32_MAX,
+				      &r->pref);
 }
 
 /* Read all the words; there must be something that the rule does. */
