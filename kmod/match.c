@@ -329,8 +329,9 @@ static uid_t match_uid_for(const struct ka_match *m, int end,
 }
 
 /*
- * The cgroup's path from the root that current sees. It is written right where
- * the message will have it: a page is much for a stack.
+ * The cgroup's path from the root that current sees. Who has the match holds the
+ * one, current's own namespace the other, and what is removed keeps its parents.
+ * It is written right where the message will have it: a page is much for a stack.
  */
 static int match_put_cgroup(struct sk_buff *skb, const struct cgroup *cgroup)
 {

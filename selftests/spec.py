@@ -166,14 +166,15 @@ def test_ynl_sets_and_resets_the_policy():
 
 def test_ynl_is_refused():
     with ka.Netns() as ns:
-        for attrs, words in (({"time": 40000}, ("out of range", ".time")),
-                             ({}, ("time, intvl, probes",))):
-            status, out, err = ynl(ns, "--do", "policy-set", "--json",
-                                   json.dumps(attrs))
+        for do, attrs, words in (
+                ("policy-set", {"time": 40000}, ("out of range", ".time")),
+                ("policy-set", {}, ("time, intvl, probes",)),
+                ("rule-add", {"time": 60, "match": {"uid-max": 2**32 - 1}}, ("out of range", ".uid-max"))):
+            status, out, err = ynl(ns, "--do", do, "--json", json.dumps(attrs))
             assert status, out
             for w in words:
                 assert w in out + err, (w, out, err)
-        assert ns.kactl("policy")[0]["time"] == 7200
+        assert ns.kactl("policy")[0]["time"] == 7200 and not ns.kactl("rule")
 
 
 def test_ynl_reads_the_statistics():
