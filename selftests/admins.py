@@ -152,7 +152,7 @@ def replay(events):
     of those that came, how many went, and the policies."""
     rules, came, went, policies = {}, [], 0, []
     for e in events:
-        if e["event"] == "policy":
+        if "pref" not in e:
             policies.append((e["time"], e["intvl"]))
             continue
         pref, mark = e["pref"], e["mark"]
