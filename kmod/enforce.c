@@ -47,7 +47,7 @@ static const struct enforce_digest digest_user_timeout = { 35, 16 };
 /* It waits in pace.c for its turn. */
 #define MARK_PACED		34
 
-/* The last of the kernel's is 5.10's; what has come since takes four. */
+/* Of the kernel's this was 5.10's last; those that came since are four at most. */
 static_assert(SOCK_TSTAMP_NEW + 4 < KA_ENFORCE_MARKS);
 
 /* How many namespaces enforce or have rules. */

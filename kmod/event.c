@@ -18,6 +18,7 @@
 #include "net.h"
 #include "netlink.h"
 #include "pool.h"
+#include "watch.h"
 
 /**
  * struct ka_event - an event that waits to be sent
@@ -82,12 +83,14 @@ int ka_event_wanted(const struct ka_net *kn)
 }
 
 /**
- * ka_event_heard - did the last event reach anybody?
+ * ka_event_heard - did the last event reach somebody, and does anybody listen?
  * @kn: the namespace
+ *
+ * Under rcu_read_lock().
  */
 bool ka_event_heard(const struct ka_net *kn)
 {
-	return READ_ONCE(kn->events_heard);
+	return READ_ONCE(kn->events_heard) && ka_event_wanted(kn);
 }
 
 /* Number an event of the namespace, and queue it unless it is NULL. */
@@ -173,6 +176,9 @@ static void event_send(struct ka_net *kn, const struct ka_event *e)
 	err = genlmsg_multicast_netns(&ka_netlink_family, kn->net, skb, 0,
 				      KA_NETLINK_EVENTS, GFP_KERNEL);
 	WRITE_ONCE(kn->events_heard, err != -ESRCH);
+	/* Of a loss it may be, and who heard of that waits for the recovery. */
+	if (err != -ESRCH)
+		ka_watch_hurry();
 }
 
 /* The first event of the namespace whose turn it is; it goes to the end then. */

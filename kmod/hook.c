@@ -4,9 +4,9 @@
  * enforce.c what happened.
  *
  * A hook runs with the socket locked, by the keepalive timer or the receive path
- * in softirq, or by a process; but for the timer's entry, and for sockets that
- * never were established and are put down unlocked, which have no record. None
- * may sleep.
+ * in softirq, or by a process; but for the timer's entry, setsockopt()'s end, and
+ * sockets that never were established and are put down unlocked, which have no
+ * record. None may sleep.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 

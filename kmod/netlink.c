@@ -78,7 +78,8 @@ static int policy_put(struct sk_buff *skb, const struct ka_net *kn,
  * @msg: why, which lives as long as the module. The end of a dump, unlike an ack,
  *	names no attribute, so that this has to
  *
- * As NL_SET_ERR_MSG_ATTR(), which is all of it in each place that has it.
+ * As NL_SET_ERR_MSG_ATTR(), but for its trace event; that is all of it in each
+ * place that has it.
  *
  * Return: -EINVAL.
  */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The dump of connections over netlink. It holds no lock but that of a hash
- * chain, and no socket's: what changes meanwhile is shown as it was or as it is.
+ * The dump of connections over netlink. Once answers have been looked for it holds
+ * no lock but that of a hash chain, and no socket's: what changes meanwhile is shown
+ * as it was or as it is.
  */
 #include <linux/err.h>
 #include <linux/sched/signal.h>

@@ -190,6 +190,8 @@ static unsigned int probe_bytes(const struct sock *sk)
 /**
  * ka_probe_heeded - may somebody wait to hear of an answer?
  * @kn: the namespace
+ *
+ * Under rcu_read_lock().
  */
 bool ka_probe_heeded(const struct ka_net *kn)
 {
@@ -216,8 +218,7 @@ static void probe_out(struct ka_conn *c, unsigned int built)
 	/* An earlier probe, that there was no record for, could be meant. */
 	WRITE_ONCE(c->ticked, inet_csk(c->sk)->icsk_probes_out != 0);
 	ka_watch_add(c);
-	if (trace_probe_answered_enabled() ||
-	    (c->lost_in_row && ka_event_heard(c->kn)))
+	if (trace_probe_answered_enabled())
 		ka_watch_hurry();
 }
 

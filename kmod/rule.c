@@ -283,7 +283,8 @@ int ka_rules_own(struct ka_rules *rules)
 		r = ka_rule_alloc();
 		if (!r)
 			return -ENOMEM;
-		*r = *other;
+		/* What others count in it meanwhile is set anew. */
+		data_race(*r = *other);
 		refcount_set(&r->ref, 1);
 		atomic64_set(&r->hits, 0);
 		ka_match_get(r->match);

@@ -20,7 +20,7 @@ enum ka_value {
 
 /**
  * struct ka_rule - which connections, and what is done
- * @ref: one for each table that it is in
+ * @ref: one for each table that it is in, and for each request that uses it
  * @match: which connections; shared with rules that are inherited
  * @hits: connections that it decided
  * @v: values to be set, by &enum ka_value; seconds, seconds, a count,

@@ -15,6 +15,7 @@ import subprocess
 import time
 
 import ka
+import trace
 
 CONN_KEYS = ("event at netns_ino family local lport remote rport uid inode "
              "lost idle_ms seq").split()
@@ -251,6 +252,44 @@ def test_recovered():
         ka.poll("recovery", 20, lambda: c.stats()["conns_recovered"] == 1)
         e, = stop(p)
         check(e, c, a, "recovered", lost=c.stats()["probes_lost"])
+        a.close()
+        b.close()
+
+
+def test_recovered_at_once():
+    """After the first loss of all, with nobody who reads, long before the next tick."""
+    with ka.wire() as (c, s), monitor(c, "recovered", "lost", "--count", "2") as p:
+        (a, b), = ka.pair(c, s)
+        s.drop("prerouting")
+        ka.keepalive(a, 1, 60, 5)
+        ka.poll("a probe", 30, lambda: c.mib() == 1)
+        s.undrop()
+        lost, recovered = end(p, seconds=200)
+        check(lost, c, a, "lost", lost=1)
+        check(recovered, c, a, "recovered", lost=1)
+        waited = [datetime.datetime.fromisoformat(e["at"].replace("Z", "+00:00")) for e in (lost, recovered)]
+        assert (waited[1] - waited[0]).total_seconds() < ka.SLOW, waited
+        a.close()
+        b.close()
+
+
+def test_nobody_looks_for_nobody():
+    """When the last listener is gone, connections that owe an answer wake no CPU."""
+    with ka.wire() as (c, s), trace.instance() as path:
+        trace.write(path + "/events/tcp_keepalive/enable", "0")
+        (a, b), = ka.pair(c, s)
+        s.drop("prerouting")
+        with monitor(c, "lost", "--count", "1") as p:
+            ka.keepalive(a, 1, 5, 50)
+            end(p, seconds=60)
+        at = c.mib()
+        ka.poll("a probe that nobody listens for", 60, lambda: c.mib() > at)
+        trace.write(path + "/events/workqueue/workqueue_execute_start/enable", "1")
+        ka.poll("the next", 60, lambda: c.mib() > at + 1)
+        trace.write(path + "/events/workqueue/workqueue_execute_start/enable", "0")
+        with open(path + "/trace", encoding="ascii") as f:
+            looked = [line for line in f if "watch_work_fn" in line]
+        assert len(looked) < 3, len(looked)
         a.close()
         b.close()
 

@@ -17,16 +17,24 @@
 static inline struct cgroup *ka_cgroup_get_from_path(const char *path)
 {
 	struct cgroup *root = current->nsproxy->cgroup_ns->root_cset->dfl_cgrp;
-	char *whole = kmalloc(2 * PATH_MAX, GFP_KERNEL_ACCOUNT);
-	struct cgroup *found = ERR_PTR(-ENAMETOOLONG);
+	struct cgroup *found = cgroup_get_from_path("/");
+	char *whole;
 	int len;
 
+	if (IS_ERR(found))
+		return found;
+	cgroup_put(found);
+	/* Stable kernels do as newer ones, from 5.15.75 on; no header tells. */
+	if (found == root)
+		return cgroup_get_from_path(path);
+	whole = kmalloc(2 * PATH_MAX, GFP_KERNEL_ACCOUNT);
 	if (!whole)
 		return ERR_PTR(-ENOMEM);
 	len = cgroup_path(root, whole, PATH_MAX);
 	/* The root of all is a slash, the others end without one. */
 	if (len == 1)
 		len = 0;
+	found = ERR_PTR(-ENAMETOOLONG);
 	if (len >= 0 && len < PATH_MAX) {
 		/* There the first slash may be left out. */
 		snprintf(whole + len, 2 * PATH_MAX - len, "/%s",
