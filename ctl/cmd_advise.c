@@ -80,8 +80,8 @@ static const struct verb verbs[] = {
 			  "policy, and what each of that rests on; and, where something speaks for a\n"
 			  "change, the command that makes it.\n"
 			  "  --behind WHAT  what the connections go through: how many seconds of\n"
-			  "                 idleness it lets be, or a name of nlb, azure, ipvs and others,\n"
-			  "                 all of which a wrong one tells\n",
+			  "                 idleness it lets be, or a name: see\n"
+			  "                 \"kactl http behind\"\n",
 	}, { 0 }
 };
 

@@ -199,8 +199,8 @@ static const struct verb verbs[] = {
 		.run	= apply_run,
 		.help	= "Do to existing connections what policy and rules do to new ones,\n"
 			  "and set their timers by it: a connection that has been idle for\n"
-			  "longer than its new time is due at once. Only those for which all\n"
-			  "holds that is given:\n"
+			  "longer than its new time is due at once. Only those that meet every\n"
+			  "condition that is given:\n"
 			  FILTER_HELP
 			  "  --dry-run           change nothing, and say what would be done\n"
 			  "  --spread SECONDS    spread the first probes of those that are due at once\n"

@@ -499,7 +499,7 @@ static const struct verb verbs[] = {
 		.args	= "[status alive|probing|unprotected] " FILTER_ARGS
 			  " [--processes] [--sort KEY] [--limit N]",
 		.run	= conn_show,
-		.help	= "Show the TCP connections for which all holds that is given.\n"
+		.help	= "Show the TCP connections that meet every condition that is given.\n"
 			  "  status alive        keepalive is on, and no probe is unanswered\n"
 			  "  status probing      keepalive is on, and waits for an answer\n"
 			  "  status unprotected  keepalive is off\n"
