@@ -59,14 +59,14 @@ def test_rtt_min_and_last():
 
 def test_rtt_of_a_reader():
     """Whoever reads between the answer and the next tick finds it."""
-    with delayed(intvl=30) as (c, _s, _a, _b):
+    with delayed(intvl=30 * ka.SLOW) as (c, _s, _a, _b):
         st = ka.expect(c, 20, probes_answered=1)
         assert [b["count"] for b in st["rtt_us"]] == [1], st
 
 
 def test_no_rtt_after_a_loss():
     """Karn: which of the two was answered?"""
-    with delayed(intvl=20) as (c, s, _a, _b):
+    with delayed(intvl=20 * ka.SLOW) as (c, s, _a, _b):
         s.drop("prerouting")
         ka.expect(c, 60, probes_lost=1)
         s.undrop()
@@ -76,7 +76,7 @@ def test_no_rtt_after_a_loss():
 
 def test_no_rtt_for_data():
     """Data answers, but nobody knows what it was sent for."""
-    with delayed(intvl=30) as (c, s, a, b):
+    with delayed(intvl=30 * ka.SLOW) as (c, s, a, b):
         s.drop("prerouting")
         ka.expect(c, 20, probes_pending=1)
         s.undrop()
@@ -88,7 +88,7 @@ def test_no_rtt_for_data():
 
 def test_no_rtt_where_the_program_read():
     """Reading notes the time, over that of the answer."""
-    with delayed(intvl=30) as (c, _s, a, b):
+    with delayed(intvl=30 * ka.SLOW) as (c, _s, a, b):
         b.send(b"xy")
         ka.poll("a probe", 20, lambda: c.mib() == 1)
         ka.poll("the answer", 5, lambda: ka.tcp_info(a)[1] == 0)
@@ -99,7 +99,7 @@ def test_no_rtt_where_the_program_read():
 
 def test_no_rtt_for_two_segments():
     """The first of them may be the answer, the time is the second's."""
-    with delayed(intvl=30) as (c, s, a, b):
+    with delayed(intvl=30 * ka.SLOW) as (c, s, a, b):
         ka.poll("a probe", 20, lambda: c.mib() == 1)
         ka.poll("the answer", 5, lambda: ka.tcp_info(a)[1] == 0)
         ka.keepalive(b, 1)              # its probe: a segment that is no data
