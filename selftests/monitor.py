@@ -277,19 +277,24 @@ def test_nobody_looks_for_nobody():
     """When the last listener is gone, connections that owe an answer wake no CPU."""
     with ka.wire() as (c, s), trace.instance() as path:
         trace.write(path + "/events/tcp_keepalive/enable", "0")
+        trace.write(path + "/events/workqueue/workqueue_execute_start/enable", "1")
+
+        def looked():
+            with open(path + "/trace", encoding="ascii") as f:
+                return sum("watch_work_fn" in line for line in f)
+
         (a, b), = ka.pair(c, s)
         s.drop("prerouting")
         with monitor(c, "lost", "--count", "1") as p:
             ka.keepalive(a, 1, 5, 50)
             end(p, seconds=60)
+        ka.poll("a look for who listened", 10, looked)
         at = c.mib()
         ka.poll("a probe that nobody listens for", 60, lambda: c.mib() > at)
-        trace.write(path + "/events/workqueue/workqueue_execute_start/enable", "1")
+        before = looked()
         ka.poll("the next", 60, lambda: c.mib() > at + 1)
+        assert looked() - before < 3, (before, looked())
         trace.write(path + "/events/workqueue/workqueue_execute_start/enable", "0")
-        with open(path + "/trace", encoding="ascii") as f:
-            looked = [line for line in f if "watch_work_fn" in line]
-        assert len(looked) < 3, len(looked)
         a.close()
         b.close()
 

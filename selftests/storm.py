@@ -90,10 +90,11 @@ def meminfo(*names):
 
 def memory():
     """What the kernel uses for itself, in KB, but for what its caches of objects keep for later."""
-    for path in ["/proc/sys/vm/drop_caches", *glob.glob("/sys/kernel/slab/*/shrink")]:
-        # Some caches are gone by then, or those of who has no memory cgroup.
-        with contextlib.suppress(OSError), open(path, "w", encoding="ascii") as f:
-            f.write("3" if "vm" in path else "1")
+    with open("/proc/sys/vm/drop_caches", "w", encoding="ascii") as f:
+        f.write("3")
+    for path in glob.glob("/sys/kernel/slab/*/shrink"):
+        with contextlib.suppress(FileNotFoundError), open(path, "w", encoding="ascii") as f:
+            f.write("1")
     return meminfo("Slab", "Percpu", "KernelStack", "VmallocUsed")
 
 
