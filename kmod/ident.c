@@ -58,16 +58,19 @@ static void ident_sockaddr(const struct in6_addr *addr, u16 port, u8 len,
 }
 
 /**
- * ka_ident_sockaddr - the two ends as socket addresses, for %pIS
- * @id: the identity
+ * ka_ident_sockaddr - a connection's two ends as socket addresses, for %pIS
+ * @sk: the socket
  * @local: filled in; a struct sockaddr_in for IPv4
  * @remote: likewise
  */
-void ka_ident_sockaddr(const struct ka_ident *id, struct sockaddr_in6 *local,
+void ka_ident_sockaddr(const struct sock *sk, struct sockaddr_in6 *local,
 		       struct sockaddr_in6 *remote)
 {
-	ident_sockaddr(&id->local, id->lport, id->len, local);
-	ident_sockaddr(&id->remote, id->rport, id->len, remote);
+	struct ka_ident id;
+
+	ka_ident_read(&id, sk);
+	ident_sockaddr(&id.local, id.lport, id.len, local);
+	ident_sockaddr(&id.remote, id.rport, id.len, remote);
 }
 
 /**

@@ -31,7 +31,7 @@ struct ka_ident {
 static_assert(sizeof(struct sockaddr_in6) == KA_SOCKADDR_SIZE);
 
 void ka_ident_read(struct ka_ident *id, const struct sock *sk);
-void ka_ident_sockaddr(const struct ka_ident *id, struct sockaddr_in6 *local,
+void ka_ident_sockaddr(const struct sock *sk, struct sockaddr_in6 *local,
 		       struct sockaddr_in6 *remote);
 int ka_ident_put(struct sk_buff *skb, const struct ka_ident *id, int attr);
 

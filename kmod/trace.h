@@ -24,15 +24,14 @@
 
 #define KA_TRACE_CONN_ASSIGN					\
 	do {							\
-		struct ka_ident id;				\
+		struct sockaddr_in6 *local = (void *)__entry->local; \
+		struct sockaddr_in6 *remote = (void *)__entry->remote; \
 								\
-		ka_ident_read(&id, sk);				\
-		ka_ident_sockaddr(&id, (void *)__entry->local,	\
-				  (void *)__entry->remote);	\
+		ka_ident_sockaddr(sk, local, remote);		\
 		__entry->netns_ino = sock_net(sk)->ns.inum;	\
-		__entry->family = id.len == 4 ? AF_INET : AF_INET6; \
-		__entry->lport = id.lport;			\
-		__entry->rport = id.rport;			\
+		__entry->family = local->sin6_family;		\
+		__entry->lport = ntohs(local->sin6_port);	\
+		__entry->rport = ntohs(remote->sin6_port);	\
 	} while (0)
 
 #define KA_TRACE_CONN_FMT	"netns=%u local=%pISpc remote=%pISpc"
