@@ -6,6 +6,9 @@
  * and again for as long as it finds the program busy with the socket. A program
  * that manages to sleep for longer before it has locked the socket (its memory is
  * on a slow disk) is held to the rule when it sets something the next time.
+ *
+ * Where there is no room to note a socket, all of its namespace's are looked at,
+ * as often.
  */
 #include <linux/atomic.h>
 #include <linux/hash.h>
@@ -21,6 +24,7 @@
 #include "hold.h"
 #include "net.h"
 #include "pool.h"
+#include "walk.h"
 
 #define HOLD_BITS	12
 /* Of one namespace; the chains stay short. */
@@ -31,6 +35,10 @@
 /* When to look, after a setsockopt() began. */
 #define HOLD_SOON	(HZ / 20)
 #define HOLD_LAST	(HZ * 7 / 10)
+
+/* Walks over a namespace for what there was no room for, and from one to the next. */
+#define HOLD_WALKS	2
+#define HOLD_WALK	(HZ * 35 / 100)
 
 /**
  * struct ka_hold - a socket to be looked at
@@ -57,6 +65,8 @@ static struct hold_chain {
 } *hold_chains;
 /* How many wait, in all namespaces. */
 static atomic_t hold_count;
+/* Some namespace is to be walked over. */
+static bool hold_walks;
 static void hold_work_fn(struct work_struct *work);
 static DECLARE_DELAYED_WORK(hold_work, hold_work_fn);
 
@@ -119,25 +129,31 @@ static bool hold_new(struct hold_chain *chain, struct ka_hold *h,
 	return !other;
 }
 
+/* There is no room for it. */
+static void hold_miss(const struct sock *sk)
+{
+	atomic_set(&ka_net(sock_net(sk))->hold_walks, HOLD_WALKS);
+	/* Pairs with the xchg() of hold_walk_all(). */
+	smp_store_release(&hold_walks, true);
+}
+
 /**
  * ka_hold_add - look at a socket soon
  * @sk: the socket, held by the caller
  *
- * Interrupts are off. What there is no memory for, and no room, is held to its
- * rule when the program sets something again.
+ * Interrupts are off.
  */
 void ka_hold_add(struct sock *sk)
 {
 	struct hold_chain *chain = &hold_chains[hash_ptr(sk, HOLD_BITS)];
-	struct ka_hold *h;
+	struct ka_hold *h = NULL;
 
 	if (!hold_again(chain, sk)) {
-		if (atomic_read(hold_count_of(sk)) >= HOLD_NET_MAX)
-			return;
-		h = ka_pool_get();
+		if (atomic_read(hold_count_of(sk)) < HOLD_NET_MAX)
+			h = ka_pool_get();
 		if (!h)
-			return;
-		if (!hold_new(chain, h, sk))
+			hold_miss(sk);
+		else if (!hold_new(chain, h, sk))
 			ka_pool_put(h);
 	}
 	queue_delayed_work(system_dfl_wq, &hold_work, HOLD_SOON);
@@ -209,6 +225,50 @@ static void hold_look_chain(struct hold_chain *chain)
 	} while (n == HOLD_BATCH);
 }
 
+static bool hold_wants_walk(const struct ka_net *kn)
+{
+	return atomic_read(&kn->hold_walks);
+}
+
+static void hold_walk(struct net *net)
+{
+	struct ka_walk_step batch[KA_WALK_BATCH];
+	struct ka_walk walk = {};
+	unsigned int i, n;
+
+	while ((n = ka_walk_next(&walk, net, batch))) {
+		for (i = 0; i < n; i++)
+			hold_look(batch[i].sk);
+		cond_resched();
+	}
+}
+
+/*
+ * Walk over the namespaces that want it, if it is time; however large the hash is,
+ * a fifth of one CPU goes into it at most. False if there is nothing left to do.
+ */
+static bool hold_walk_all(void)
+{
+	unsigned long start = jiffies;
+	static unsigned long next;
+	struct net *net = NULL;
+	bool more = false;
+
+	if (!READ_ONCE(hold_walks) || time_before(start, next))
+		return READ_ONCE(hold_walks);
+	/* Before any is read: what is missed from here on counts for the next time. */
+	xchg(&hold_walks, false);
+	while ((net = ka_net_next(net, hold_wants_walk))) {
+		more |= atomic_dec_return(&ka_net(net)->hold_walks);
+		hold_walk(net);
+	}
+	if (more)
+		WRITE_ONCE(hold_walks, true);
+	next = jiffies + max_t(unsigned long, HOLD_WALK,
+				4 * (jiffies - start));
+	return READ_ONCE(hold_walks);
+}
+
 static void hold_work_fn(struct work_struct *work)
 {
 	unsigned int i;
@@ -216,7 +276,7 @@ static void hold_work_fn(struct work_struct *work)
 	for (i = 0; i < BIT(HOLD_BITS); i++)
 		if (!hlist_empty(&hold_chains[i].head))
 			hold_look_chain(&hold_chains[i]);
-	if (atomic_read(&hold_count))
+	if (hold_walk_all() || atomic_read(&hold_count))
 		queue_delayed_work(system_dfl_wq, &hold_work, HOLD_SOON);
 }
 

@@ -4,10 +4,12 @@
 is, and what holds against a program that sets its own."""
 
 import contextlib
+import errno
 import ipaddress
 import json
 import os
 import random
+import resource
 import socket
 import time
 
@@ -265,6 +267,29 @@ def test_what_is_a_hit():
             assert hits(c) == {10: 1}, hits(c)
             c.kactl("apply")
             assert hits(c) == {10: 2}, hits(c)
+
+
+def test_override_of_more_than_are_noted():
+    """The module has room for 16384 that set something within 0.7 s."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (20000, 20000))
+    with ka.wire() as (c, s), contextlib.ExitStack() as stack:
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, limit)
+        rule(c, "keepalive", "on", "time", 60, "override")
+        # Nobody answers there.
+        c.ip("route", "add", "192.0.2.0/24", "via", ka.ADDR[socket.AF_INET][1])
+        with c.inside():
+            socks = [stack.enter_context(socket.socket()) for _ in range(16500)]
+        for i, sock in enumerate(socks):
+            sock.setblocking(False)
+            assert sock.connect_ex((f"192.0.2.{i // 1000 + 1}", 7001)) == errno.EINPROGRESS
+        with connected(c, s) as (a, _):
+            # They are noted once: the second time each is still there.
+            for sock in socks + socks:
+                sock.setsockopt(TCP, IDLE, 15)
+            a.setsockopt(TCP, IDLE, 15)
+            time.sleep(1)
+            assert values(a)[0] == 60, values(a)
 
 
 def test_override_off():
