@@ -71,7 +71,7 @@ test_a_configuration_stays() {
 	grep -qx "ExecStart=/opt/ka/lib/kactl/service start" "$unit" || fail "$(cat "$unit")"
 	grep -q "Pa /opt/ka/share/tcp-keepalive/middlebox.list" "$root/opt/ka/share/man/man8/kactl.8" ||
 		fail "the manual has other folders"
-	grep -qx "kactl=/opt/ka/sbin/kactl" "$root/opt/ka/lib/kactl/service" || fail "which kactl?"
+	grep -qx "kactl=/opt/ka/bin/kactl" "$root/opt/ka/lib/kactl/service" || fail "which kactl?"
 	is "files that the manual names" "/opt/ka/share/tcp-keepalive /opt/ka/share/tcp-keepalive/middlebox.list" \
 		"$(sed -n 's/.*Pa \(.*share[^ ]*\).*/\1/p' "$root/opt/ka/share/man/man8/kactl.8" | sort -u | xargs)"
 	# What ships sets nothing.

@@ -57,7 +57,7 @@ hosts() {
 
 	open_shell machine
 	on machine "insmod $built/kmod/tcp_keepalive.ko"
-	on machine "install $built/ctl/kactl /usr/sbin/"
+	on machine "install $built/ctl/kactl /usr/bin/"
 	on machine "$(printf 'ip netns add %s; ' "$@" | sed 's/; $//')"
 	for host; do
 		open_shell "$host" ip netns exec "$host"
