@@ -70,6 +70,18 @@ struct asked {
 	bool version;
 };
 
+/* The object that comes next; NULL if there is none of that name, which it says. */
+static const struct object *take_object(struct args *a)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(objects); i++)
+		if (args_take(a, objects[i]->name))
+			return objects[i];
+	fail(ST_USAGE, "unknown object \"%s\": see \"kactl help\"", *a->word);
+	return NULL;
+}
+
 /* For programs, such as the shell's completion, a command is an object. */
 static void usage(const struct object *o, const struct verb *v)
 {
@@ -102,6 +114,16 @@ static void help_object(const struct object *o)
 		out_text("\nExamples:\n%s", o->examples);
 }
 
+static enum status help_named(struct args *a)
+{
+	const struct object *o = take_object(a);
+	enum status st = o ? args_end(a) : ST_USAGE;
+
+	if (!st)
+		help_object(o);
+	return st;
+}
+
 static void help(void)
 {
 	size_t i;
@@ -111,7 +133,7 @@ static void help(void)
 	if (ka.json)
 		return;
 	out_text("Usage: kactl [OPTIONS] OBJECT [COMMAND [ARGS]]\n"
-		 "       kactl OBJECT help\n"
+		 "       kactl OBJECT help, kactl help OBJECT\n"
 		 "\n"
 		 "TCP keepalive policy, statistics and connections of network namespaces.\n"
 		 "\n"
@@ -201,16 +223,6 @@ static enum status parse_options(int argc, char **argv, struct asked *asked)
 	}
 }
 
-static const struct object *find_object(const char *word)
-{
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(objects); i++)
-		if (!strcmp(objects[i]->name, word))
-			return objects[i];
-	return NULL;
-}
-
 static bool wants_help(struct args *a)
 {
 	return args_take(a, "help") || args_take(a, "--help") ||
@@ -258,16 +270,16 @@ static enum status dispatch(const struct asked *asked, struct args *a)
 		return ST_DONE;
 	}
 	if (asked->help || wants_help(a)) {
+		if (*a->word)
+			return help_named(a);
 		help();
 		return ST_DONE;
 	}
 	if (!*a->word)
 		return fail(ST_USAGE, "no object given: see \"kactl help\"");
-	o = find_object(*a->word);
+	o = take_object(a);
 	if (!o)
-		return fail(ST_USAGE, "unknown object \"%s\": see \"kactl help\"",
-			    *a->word);
-	a->word++;
+		return ST_USAGE;
 	if (asked->netns && ka.all_netns)
 		return fail(ST_USAGE, "--netns and --all-netns exclude each other");
 	if (asked->netns) {

@@ -25,6 +25,8 @@ json_valid() {
 test_words_it_does_not_know() {
 	golden 2 'kactl: unknown object "frob": see "kactl help"' frob
 	golden 2 'kactl: unknown object "pol": see "kactl help"' pol
+	golden 2 'kactl: unknown object "pol": see "kactl help"' help pol
+	golden 2 'kactl: unknown word "x"' help policy x
 	golden 2 'kactl: policy: unknown word "shwo"' policy shwo
 	golden 2 'kactl: policy: unknown word "sh"' policy sh
 	golden 2 'kactl: policy set: unknown word "tiem"' policy set tiem 60
@@ -413,6 +415,7 @@ test_help_teaches() {
 		"$KACTL" $object help | grep -q kactl || fail "no help of '$object'"
 	done
 	"$KACTL" -h | grep -q policy || fail "-h"
+	is "the same in another order" "$("$KACTL" rule help)" "$("$KACTL" help rule)"
 	"$KACTL" -V | grep -qE '[0-9]+\.[0-9]+' || fail "-V"
 	[ "$(objects | wc -l)" -ge 13 ] || fail "which objects? $(objects)"
 	for object in $(objects); do
@@ -483,6 +486,7 @@ ZSH_COMPLETION=/usr/local/share/zsh/site-functions/_kactl
 completes_all() {
 	# shellcheck disable=SC2046 # words
 	completes "kactl" help --netns --json $(objects)
+	completes "kactl help" policy rule
 	completes "kactl policy" show set reset help
 	completes "kactl policy set" time intvl probes enforce inherit
 	completes "kactl policy set enforce" on off
