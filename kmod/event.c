@@ -143,18 +143,21 @@ void ka_event_queue(struct ka_net *kn, const struct sock *sk,
 static int event_put(struct sk_buff *skb, const struct net *net,
 		     const struct ka_event *e)
 {
-	return nla_put_u32(skb, TCP_KEEPALIVE_A_EVENT_EVENT, e->what) ?:
-	       nla_put_u32(skb, TCP_KEEPALIVE_A_EVENT_SEQ, e->seq) ?:
+	const struct ka_netlink_u32 u32s[] = {
+		{ TCP_KEEPALIVE_A_EVENT_EVENT, e->what },
+		{ TCP_KEEPALIVE_A_EVENT_SEQ, e->seq },
+		{ TCP_KEEPALIVE_A_EVENT_NETNS_INO, net->ns.inum },
+		{ TCP_KEEPALIVE_A_EVENT_UID,
+		  from_kuid_munged(net->user_ns, e->uid) },
+		{ TCP_KEEPALIVE_A_EVENT_INODE, e->inode },
+		{ TCP_KEEPALIVE_A_EVENT_LOST, e->lost },
+		{ TCP_KEEPALIVE_A_EVENT_IDLE_MS, e->idle_ms },
+	};
+
+	return ka_netlink_put_u32s(skb, u32s, ARRAY_SIZE(u32s)) ?:
 	       nla_put_u64_64bit(skb, TCP_KEEPALIVE_A_EVENT_AT, e->at,
 				 TCP_KEEPALIVE_A_EVENT_PAD) ?:
-	       nla_put_u32(skb, TCP_KEEPALIVE_A_EVENT_NETNS_INO,
-			   net->ns.inum) ?:
-	       ka_ident_put(skb, &e->ident, TCP_KEEPALIVE_A_EVENT_LOCAL) ?:
-	       nla_put_u32(skb, TCP_KEEPALIVE_A_EVENT_UID,
-			   from_kuid_munged(net->user_ns, e->uid)) ?:
-	       nla_put_u32(skb, TCP_KEEPALIVE_A_EVENT_INODE, e->inode) ?:
-	       nla_put_u32(skb, TCP_KEEPALIVE_A_EVENT_LOST, e->lost) ?:
-	       nla_put_u32(skb, TCP_KEEPALIVE_A_EVENT_IDLE_MS, e->idle_ms);
+	       ka_ident_put(skb, &e->ident, TCP_KEEPALIVE_A_EVENT_LOCAL);
 }
 
 static void event_send(struct ka_net *kn, const struct ka_event *e)
