@@ -270,6 +270,9 @@ static enum status dispatch(const struct asked *asked, struct args *a)
 		return ST_DONE;
 	}
 	if (asked->help || wants_help(a)) {
+		/* "help help" is no object's. */
+		while (wants_help(a))
+			continue;
 		if (*a->word)
 			return help_named(a);
 		help();

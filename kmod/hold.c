@@ -7,8 +7,8 @@
  * that manages to sleep for longer before it has locked the socket (its memory is
  * on a slow disk) is held to the rule when it sets something the next time.
  *
- * Where there is no room to note a socket, all of its namespace's are looked at,
- * as often.
+ * As many wait as there are sockets: a note takes a tenth of what its socket does,
+ * which is charged to its program, and goes within the second, or with it.
  */
 #include <linux/atomic.h>
 #include <linux/hash.h>
@@ -24,21 +24,14 @@
 #include "hold.h"
 #include "net.h"
 #include "pool.h"
-#include "walk.h"
 
 #define HOLD_BITS	12
-/* Of one namespace; the chains stay short. */
-#define HOLD_NET_MAX	16384
 /* Sockets looked at between two holds of a lock. */
 #define HOLD_BATCH	16
 
 /* When to look, after a setsockopt() began. */
 #define HOLD_SOON	(HZ / 20)
 #define HOLD_LAST	(HZ * 7 / 10)
-
-/* Walks over a namespace for what there was no room for, and from one to the next. */
-#define HOLD_WALKS	2
-#define HOLD_WALK	(HZ * 35 / 100)
 
 /**
  * struct ka_hold - a socket to be looked at
@@ -65,15 +58,8 @@ static struct hold_chain {
 } *hold_chains;
 /* How many wait, in all namespaces. */
 static atomic_t hold_count;
-/* Some namespace is to be walked over. */
-static bool hold_walks;
 static void hold_work_fn(struct work_struct *work);
 static DECLARE_DELAYED_WORK(hold_work, hold_work_fn);
-
-static atomic_t *hold_count_of(const struct sock *sk)
-{
-	return &ka_net(sock_net(sk))->holding;
-}
 
 /* Under the chain's lock. */
 static struct ka_hold *hold_find(const struct hold_chain *chain,
@@ -122,38 +108,29 @@ static bool hold_new(struct hold_chain *chain, struct ka_hold *h,
 	if (!other) {
 		sock_hold(sk);
 		atomic_inc(&hold_count);
-		atomic_inc(hold_count_of(sk));
 		hlist_add_head(&h->node, &chain->head);
 	}
 	raw_spin_unlock(&chain->lock);
 	return !other;
 }
 
-/* There is no room for it. */
-static void hold_miss(const struct sock *sk)
-{
-	atomic_set(&ka_net(sock_net(sk))->hold_walks, HOLD_WALKS);
-	/* Pairs with the xchg() of hold_walk_all(). */
-	smp_store_release(&hold_walks, true);
-}
-
 /**
  * ka_hold_add - look at a socket soon
  * @sk: the socket, held by the caller
  *
- * Interrupts are off.
+ * Interrupts are off. What there is no memory for is held to its rule when the
+ * program sets something again.
  */
 void ka_hold_add(struct sock *sk)
 {
 	struct hold_chain *chain = &hold_chains[hash_ptr(sk, HOLD_BITS)];
-	struct ka_hold *h = NULL;
+	struct ka_hold *h;
 
 	if (!hold_again(chain, sk)) {
-		if (atomic_read(hold_count_of(sk)) < HOLD_NET_MAX)
-			h = ka_pool_get();
+		h = ka_pool_get();
 		if (!h)
-			hold_miss(sk);
-		else if (!hold_new(chain, h, sk))
+			return;
+		if (!hold_new(chain, h, sk))
 			ka_pool_put(h);
 	}
 	queue_delayed_work(system_dfl_wq, &hold_work, HOLD_SOON);
@@ -172,12 +149,12 @@ static unsigned int hold_pick(struct hold_chain *chain,
 	hlist_for_each_entry_safe(h, next, &chain->head, node) {
 		if (n == HOLD_BATCH)
 			break;
-		if (time_after_eq(jiffies, h->last)) {
+		if (time_after_eq(jiffies, h->last) ||
+		    READ_ONCE(h->sk->sk_state) == TCP_CLOSE) {
 			due[n++] = h->sk;
 			hlist_del(&h->node);
 			hlist_add_head(&h->node, &over);
 			atomic_dec(&hold_count);
-			atomic_dec(hold_count_of(h->sk));
 		} else if (h->begun && time_after_eq(jiffies, h->soon)) {
 			h->begun = false;
 			sock_hold(h->sk);
@@ -225,50 +202,6 @@ static void hold_look_chain(struct hold_chain *chain)
 	} while (n == HOLD_BATCH);
 }
 
-static bool hold_wants_walk(const struct ka_net *kn)
-{
-	return atomic_read(&kn->hold_walks);
-}
-
-static void hold_walk(struct net *net)
-{
-	struct ka_walk_step batch[KA_WALK_BATCH];
-	struct ka_walk walk = {};
-	unsigned int i, n;
-
-	while ((n = ka_walk_next(&walk, net, batch))) {
-		for (i = 0; i < n; i++)
-			hold_look(batch[i].sk);
-		cond_resched();
-	}
-}
-
-/*
- * Walk over the namespaces that want it, if it is time; however large the hash is,
- * a fifth of one CPU goes into it at most. False if there is nothing left to do.
- */
-static bool hold_walk_all(void)
-{
-	unsigned long start = jiffies;
-	static unsigned long next;
-	struct net *net = NULL;
-	bool more = false;
-
-	if (!READ_ONCE(hold_walks) || time_before(start, next))
-		return READ_ONCE(hold_walks);
-	/* Before any is read: what is missed from here on counts for the next time. */
-	xchg(&hold_walks, false);
-	while ((net = ka_net_next(net, hold_wants_walk))) {
-		more |= atomic_dec_return(&ka_net(net)->hold_walks);
-		hold_walk(net);
-	}
-	if (more)
-		WRITE_ONCE(hold_walks, true);
-	next = jiffies + max_t(unsigned long, HOLD_WALK,
-				4 * (jiffies - start));
-	return READ_ONCE(hold_walks);
-}
-
 static void hold_work_fn(struct work_struct *work)
 {
 	unsigned int i;
@@ -276,7 +209,7 @@ static void hold_work_fn(struct work_struct *work)
 	for (i = 0; i < BIT(HOLD_BITS); i++)
 		if (!hlist_empty(&hold_chains[i].head))
 			hold_look_chain(&hold_chains[i]);
-	if (hold_walk_all() || atomic_read(&hold_count))
+	if (atomic_read(&hold_count))
 		queue_delayed_work(system_dfl_wq, &hold_work, HOLD_SOON);
 }
 
@@ -305,7 +238,6 @@ void ka_hold_stop(void)
 		hlist_for_each_entry_safe(h, next, &hold_chains[i].head, node) {
 			hlist_del(&h->node);
 			atomic_dec(&hold_count);
-			atomic_dec(hold_count_of(h->sk));
 			sock_put(h->sk);
 			kfree(h);
 		}

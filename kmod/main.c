@@ -75,30 +75,6 @@ static int main_params(struct ka_policy *p)
 	return 0;
 }
 
-/**
- * ka_net_next - go over the namespaces that are wanted, one held at a time
- * @last: the one before, which is let go of; NULL to begin
- * @wants: which
- *
- * Return: the next, held, or NULL at the end.
- */
-struct net *ka_net_next(struct net *last,
-			bool (*wants)(const struct ka_net *kn))
-{
-	struct net *net;
-
-	rcu_read_lock();
-	/* One that is held stays on the list. */
-	net = list_prepare_entry(last, &net_namespace_list, list);
-	list_for_each_entry_continue_rcu(net, &net_namespace_list, list)
-		if (wants(ka_net(net)) && maybe_get_net(net))
-			break;
-	rcu_read_unlock();
-	if (last)
-		put_net(last);
-	return &net->list != &net_namespace_list ? net : NULL;
-}
-
 static int __net_init main_net_init(struct net *net)
 {
 	struct ka_net *kn = ka_net(net);

@@ -33,8 +33,6 @@
  * @sysctl: what was found in and put into the sysctls; under @policy_lock
  * @policy_seq: number of the last event of policy or rules; under @policy_lock
  * @rules_seq: tables of rules that there have been; likewise
- * @holding: sockets that wait in hold.c
- * @hold_walks: how often it is to look at all, as it had no room for one
  * @stats: per-CPU counters
  * @mib_base: TcpExtTCPKeepAlive less the probes seen, when counting began;
  *	constant after ka_stats_start()
@@ -73,9 +71,6 @@ struct ka_net {
 	u32			policy_seq;
 	u32			rules_seq;
 
-	atomic_t		holding;
-	atomic_t		hold_walks;
-
 	struct ka_stats __percpu *stats;
 	unsigned long		mib_base;
 	u64			unseen;
@@ -101,9 +96,6 @@ struct ka_net {
 };
 
 extern unsigned int ka_net_id;
-
-struct net *ka_net_next(struct net *last,
-			bool (*wants)(const struct ka_net *kn));
 
 static inline struct ka_net *ka_net(const struct net *net)
 {

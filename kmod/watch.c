@@ -147,24 +147,34 @@ void ka_watch_pass(struct ka_net *kn)
 	} while (left);
 }
 
-static bool watch_wants(const struct ka_net *kn)
-{
-	return READ_ONCE(kn->watched);
-}
-
-/* However many are watched, a fifth of one CPU goes into it at most. */
+/*
+ * One pass over all namespaces. The one that is looked at is held, and so stays
+ * on the list; however many are watched, a fifth of one CPU goes into it at most.
+ */
 static void watch_work_fn(struct work_struct *work)
 {
 	unsigned long start = jiffies;
-	struct net *net = NULL;
+	struct net *net, *held = NULL;
 	bool more = false;
 
-	while ((net = ka_net_next(net, watch_wants))) {
+	rcu_read_lock();
+	for_each_net_rcu(net) {
 		struct ka_net *kn = ka_net(net);
 
+		if (!READ_ONCE(kn->watched) || !maybe_get_net(net))
+			continue;
+		rcu_read_unlock();
+		if (held)
+			put_net(held);
+		held = net;
 		ka_watch_pass(kn);
-		more |= watch_wants(kn) && ka_probe_heeded(kn);
+		rcu_read_lock();
+		more |= READ_ONCE(kn->watched) && ka_probe_heeded(kn);
 	}
+	rcu_read_unlock();
+	if (held)
+		put_net(held);
+
 	if (more)
 		queue_delayed_work(system_dfl_wq, &watch_work,
 				   max_t(unsigned long, WATCH_PERIOD,

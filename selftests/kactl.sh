@@ -415,6 +415,7 @@ test_help_teaches() {
 		"$KACTL" $object help | grep -q kactl || fail "no help of '$object'"
 	done
 	"$KACTL" -h | grep -q policy || fail "-h"
+	is "help of help" "$("$KACTL" help)" "$("$KACTL" help help)"
 	is "the same in another order" "$("$KACTL" rule help)" "$("$KACTL" help rule)"
 	"$KACTL" -V | grep -qE '[0-9]+\.[0-9]+' || fail "-V"
 	[ "$(objects | wc -l)" -ge 13 ] || fail "which objects? $(objects)"
