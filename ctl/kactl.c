@@ -82,6 +82,12 @@ static const struct object *take_object(struct args *a)
 	return NULL;
 }
 
+/* Whether the word of an object's first command may be left out. */
+static bool may_omit(const struct verb *first)
+{
+	return !*first->name || !strcmp(first->name, "show");
+}
+
 /* For programs, such as the shell's completion, a command is an object. */
 static void usage(const struct object *o, const struct verb *v)
 {
@@ -97,8 +103,7 @@ static void usage(const struct object *o, const struct verb *v)
 	}
 	out_text("%s kactl %s", first ? "Usage:" : "      ", o->name);
 	if (*v->name)
-		out_text(" %s%s%s", first ? "[" : "", v->name,
-			 first ? "]" : "");
+		out_text(first && may_omit(v) ? " [%s]" : " %s", v->name);
 	out_text("%s%s\n", *v->args ? " " : "", v->args);
 }
 
@@ -242,8 +247,12 @@ static enum status run(const struct object *o, struct args *a)
 	for (v = o->verbs; v->name; v++)
 		if (*v->name && args_take(a, v->name))
 			break;
-	if (!v->name)
+	if (!v->name && may_omit(o->verbs))
 		return o->verbs->run(a);
+	if (!v->name && *a->word)
+		return args_unknown(a);
+	if (!v->name)
+		return fail(ST_USAGE, "no command given: see \"kactl %s help\"", o->name);
 
 	snprintf(where, sizeof(where), "%s %s", o->name, v->name);
 	ka.command = where;

@@ -53,8 +53,8 @@ struct verb {
  * struct object - what commands are about
  * @name: the word
  * @summary: one line for "kactl help"
- * @verbs: its commands, up to one whose name is NULL; the first may be left
- *	out on the command line
+ * @verbs: its commands, up to one whose name is NULL; if the first is "show" that
+ *	may be left out on the command line
  * @examples: command lines, each ends with a newline
  */
 struct object {

@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/param.h>
 
 #include <linux/tcp_keepalive.h>
 
@@ -69,10 +70,8 @@ static enum status parse_prefix(const char *name, const char *word,
 	if (!slash[1] || slash[1 + strspn(slash + 1, "0123456789")])
 		return fail(ST_USAGE, "%s \"%s\": neither an address nor ADDRESS/LENGTH",
 			    name, word);
-	p->len = strtol(slash + 1, NULL, 10);
-	if (p->len > UINT8_MAX)
-		return fail(ST_REFUSED, "%s %s: out of range (0 to %d bits allowed)",
-			    name, word, 8 * p->addr_len);
+	/* One bit too many is as wrong as any number of them, for the kernel to refuse. */
+	p->len = MIN(strtol(slash + 1, NULL, 10), 8 * p->addr_len + 1);
 	return ST_DONE;
 }
 

@@ -307,7 +307,10 @@ def test_refused_by_the_kernel():
     with ka.Netns() as ns:
         for args, word in (
                 (("local", "10.0.0.0/33"), "local 10.0.0.0/33: "),
+                (("local", "10.0.0.0/129"), "0 to 32 bits"),
+                (("local", "10.0.0.0/99999999999999999999"), "0 to 32 bits"),
                 (("remote", "::1/129"), "remote ::1/129: "),
+                (("remote", "::1/300"), "remote ::1/300: integer out of range (0 to 128 allowed)"),
                 (("lport", "90-80"), "lport 90-80: "),
                 (("rport", "7001-7000"), "rport 7001-7000: "),
                 (("local", "10.0.0.1", "remote", "::1"), "remote ::1: "),

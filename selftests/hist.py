@@ -65,13 +65,13 @@ def test_rtt_of_a_reader():
 
 
 def test_no_rtt_after_a_loss():
-    """Karn: which of the two was answered?"""
+    """Karn: which of the two was answered? That of a probe after it may be told."""
     with delayed(intvl=20 * ka.SLOW) as (c, s, _a, _b):
         s.drop("prerouting")
         ka.expect(c, 60, probes_lost=1)
         s.undrop()
         st = ka.expect(c, 60, conns_recovered=1)
-        assert st["probes_answered"] >= 1 and not st["rtt_us"], st
+        assert sum(b["count"] for b in st["rtt_us"]) < st["probes_answered"], st
 
 
 def test_no_rtt_for_data():
