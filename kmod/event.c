@@ -143,21 +143,18 @@ void ka_event_queue(struct ka_net *kn, const struct sock *sk,
 static int event_put(struct sk_buff *skb, const struct net *net,
 		     const struct ka_event *e)
 {
-	const struct ka_netlink_u32 u32s[] = {
-		{ TCP_KEEPALIVE_A_EVENT_EVENT, e->what },
-		{ TCP_KEEPALIVE_A_EVENT_SEQ, e->seq },
-		{ TCP_KEEPALIVE_A_EVENT_NETNS_INO, net->ns.inum },
-		{ TCP_KEEPALIVE_A_EVENT_UID,
-		  from_kuid_munged(net->user_ns, e->uid) },
-		{ TCP_KEEPALIVE_A_EVENT_INODE, e->inode },
-		{ TCP_KEEPALIVE_A_EVENT_LOST, e->lost },
-		{ TCP_KEEPALIVE_A_EVENT_IDLE_MS, e->idle_ms },
-	};
-
-	return ka_netlink_put_u32s(skb, u32s, ARRAY_SIZE(u32s)) ?:
+	return nla_put_u32(skb, TCP_KEEPALIVE_A_EVENT_EVENT, e->what) ?:
+	       nla_put_u32(skb, TCP_KEEPALIVE_A_EVENT_SEQ, e->seq) ?:
 	       nla_put_u64_64bit(skb, TCP_KEEPALIVE_A_EVENT_AT, e->at,
 				 TCP_KEEPALIVE_A_EVENT_PAD) ?:
-	       ka_ident_put(skb, &e->ident, TCP_KEEPALIVE_A_EVENT_LOCAL);
+	       nla_put_u32(skb, TCP_KEEPALIVE_A_EVENT_NETNS_INO,
+			   net->ns.inum) ?:
+	       ka_ident_put(skb, &e->ident, TCP_KEEPALIVE_A_EVENT_LOCAL) ?:
+	       nla_put_u32(skb, TCP_KEEPALIVE_A_EVENT_UID,
+			   from_kuid_munged(net->user_ns, e->uid)) ?:
+	       nla_put_u32(skb, TCP_KEEPALIVE_A_EVENT_INODE, e->inode) ?:
+	       nla_put_u32(skb, TCP_KEEPALIVE_A_EVENT_LOST, e->lost) ?:
+	       nla_put_u32(skb, TCP_KEEPALIVE_A_EVENT_IDLE_MS, e->idle_ms);
 }
 
 static void event_send(struct ka_net *kn, const struct ka_event *e)

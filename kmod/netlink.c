@@ -54,24 +54,6 @@ static const int policy_attr[KA_NPOLICY] = {
 	[KA_POLICY_INHERIT]	= TCP_KEEPALIVE_A_POLICY_INHERIT,
 };
 
-/**
- * ka_netlink_put_u32s - put attributes of 32 bits into a message
- * @skb: the message
- * @a: the attributes
- * @n: how many
- *
- * Return: 0 or -EMSGSIZE.
- */
-int ka_netlink_put_u32s(struct sk_buff *skb, const struct ka_netlink_u32 *a,
-			unsigned int n)
-{
-	int err = 0;
-
-	for (; !err && n; a++, n--)
-		err = nla_put_u32(skb, a->attr, a->value);
-	return err;
-}
-
 static int policy_put(struct sk_buff *skb, const struct ka_net *kn,
 		      const struct ka_policy *p)
 {

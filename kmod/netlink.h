@@ -27,18 +27,6 @@ extern const struct nla_policy
 extern const struct nla_policy
 	ka_netlink_apply_attrs[TCP_KEEPALIVE_A_APPLY_MAX + 1];
 
-/**
- * struct ka_netlink_u32 - an attribute of 32 bits
- * @attr: which
- * @value: what it says
- */
-struct ka_netlink_u32 {
-	u16	attr;
-	u32	value;
-};
-
-int ka_netlink_put_u32s(struct sk_buff *skb, const struct ka_netlink_u32 *a,
-			unsigned int n);
 int ka_netlink_refuse(struct netlink_ext_ack *extack, const struct nlattr *attr,
 		      const char *msg);
 struct sk_buff *ka_netlink_reply_new(struct genl_info *info, size_t size,

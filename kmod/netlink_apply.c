@@ -223,17 +223,15 @@ static void apply_one(struct apply *apply, struct apply_sum *sum,
 static int apply_put(struct sk_buff *skb, const struct ka_net *kn,
 		     const struct apply_sum *sum)
 {
-	const struct ka_netlink_u32 u32s[] = {
-		{ TCP_KEEPALIVE_A_APPLY_NETNS_INO, kn->net->ns.inum },
-		{ TCP_KEEPALIVE_A_APPLY_SEEN, sum->seen },
-		{ TCP_KEEPALIVE_A_APPLY_MATCHED, sum->matched },
-		{ TCP_KEEPALIVE_A_APPLY_CHANGED, sum->changed },
-		{ TCP_KEEPALIVE_A_APPLY_OVERDUE, sum->overdue },
-		{ TCP_KEEPALIVE_A_APPLY_CLOSE_MS, sum->close_ms },
-	};
 	int err, i;
 
-	err = ka_netlink_put_u32s(skb, u32s, ARRAY_SIZE(u32s));
+	err = nla_put_u32(skb, TCP_KEEPALIVE_A_APPLY_NETNS_INO,
+			  kn->net->ns.inum) ?:
+	      nla_put_u32(skb, TCP_KEEPALIVE_A_APPLY_SEEN, sum->seen) ?:
+	      nla_put_u32(skb, TCP_KEEPALIVE_A_APPLY_MATCHED, sum->matched) ?:
+	      nla_put_u32(skb, TCP_KEEPALIVE_A_APPLY_CHANGED, sum->changed) ?:
+	      nla_put_u32(skb, TCP_KEEPALIVE_A_APPLY_OVERDUE, sum->overdue) ?:
+	      nla_put_u32(skb, TCP_KEEPALIVE_A_APPLY_CLOSE_MS, sum->close_ms);
 	for (i = 0; !err && i < KA_NSKIPS; i++)
 		err = nla_put_u32(skb, apply_skipped[i], sum->skipped[i]);
 	return err;

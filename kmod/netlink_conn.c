@@ -152,42 +152,43 @@ static int conn_put(struct sk_buff *skb, const struct conn_info *info,
 {
 	const struct tcp_sock *tp = tcp_sk(sk);
 
-	const struct ka_netlink_u32 u32s[] = {
-		{ TCP_KEEPALIVE_A_CONN_NETNS_INO, sock_net(sk)->ns.inum },
-		{ TCP_KEEPALIVE_A_CONN_STATE, info->state },
-		{ TCP_KEEPALIVE_A_CONN_STATUS, info->status },
-		/* A sysctl may say less than 0. */
-		{ TCP_KEEPALIVE_A_CONN_TIME, keepalive_time_when(tp) / HZ },
-		{ TCP_KEEPALIVE_A_CONN_INTVL, keepalive_intvl_when(tp) / HZ },
-		{ TCP_KEEPALIVE_A_CONN_PROBES, keepalive_probes(tp) },
-		{ TCP_KEEPALIVE_A_CONN_SOURCE, conn_source(sk) },
-		{ TCP_KEEPALIVE_A_CONN_USER_TIMEOUT_MS,
-		  READ_ONCE(inet_csk(sk)->icsk_user_timeout) },
-		{ TCP_KEEPALIVE_A_CONN_OUT, info->out },
-		{ TCP_KEEPALIVE_A_CONN_SENT, info->sent },
-		{ TCP_KEEPALIVE_A_CONN_ANSWERED, info->answered },
-		{ TCP_KEEPALIVE_A_CONN_LOST, info->lost },
-		{ TCP_KEEPALIVE_A_CONN_UID,
-		  from_kuid_munged(user_ns, READ_ONCE(sk->sk_uid)) },
-		{ TCP_KEEPALIVE_A_CONN_INODE, ka_ident_inode(sk) },
-	};
-
-	return ka_netlink_put_u32s(skb, u32s, ARRAY_SIZE(u32s)) ||
+	return nla_put_u32(skb, TCP_KEEPALIVE_A_CONN_NETNS_INO,
+			   sock_net(sk)->ns.inum) ||
 	       ka_ident_put(skb, &subject->ident, TCP_KEEPALIVE_A_CONN_LOCAL) ||
+	       nla_put_u32(skb, TCP_KEEPALIVE_A_CONN_STATE, info->state) ||
+	       nla_put_u32(skb, TCP_KEEPALIVE_A_CONN_STATUS, info->status) ||
 	       nla_put_u8(skb, TCP_KEEPALIVE_A_CONN_KEEPALIVE,
 			  info->keepalive) ||
+	       nla_put_s32(skb, TCP_KEEPALIVE_A_CONN_TIME,
+			   keepalive_time_when(tp) / HZ) ||
+	       nla_put_s32(skb, TCP_KEEPALIVE_A_CONN_INTVL,
+			   keepalive_intvl_when(tp) / HZ) ||
+	       nla_put_u32(skb, TCP_KEEPALIVE_A_CONN_PROBES,
+			   keepalive_probes(tp)) ||
+	       nla_put_u32(skb, TCP_KEEPALIVE_A_CONN_SOURCE, conn_source(sk)) ||
+	       nla_put_u32(skb, TCP_KEEPALIVE_A_CONN_USER_TIMEOUT_MS,
+			   READ_ONCE(inet_csk(sk)->icsk_user_timeout)) ||
 	       (info->heard &&
 		nla_put_u32(skb, TCP_KEEPALIVE_A_CONN_IDLE_MS,
 			    ka_stats_ms(info->idle))) ||
 	       (info->ticking &&
 		nla_put_u32(skb, TCP_KEEPALIVE_A_CONN_NEXT_MS,
 			    ka_stats_ms(info->next))) ||
+	       nla_put_u32(skb, TCP_KEEPALIVE_A_CONN_OUT, info->out) ||
+	       nla_put_u32(skb, TCP_KEEPALIVE_A_CONN_SENT, info->sent) ||
+	       nla_put_u32(skb, TCP_KEEPALIVE_A_CONN_ANSWERED,
+			   info->answered) ||
+	       nla_put_u32(skb, TCP_KEEPALIVE_A_CONN_LOST, info->lost) ||
 	       (info->rtt_us &&
 		nla_put_u32(skb, TCP_KEEPALIVE_A_CONN_RTT_US,
 			    info->rtt_us)) ||
 	       (info->rtt_min_us &&
 		nla_put_u32(skb, TCP_KEEPALIVE_A_CONN_RTT_MIN_US,
 			    info->rtt_min_us)) ||
+	       nla_put_u32(skb, TCP_KEEPALIVE_A_CONN_UID,
+			   from_kuid_munged(user_ns, READ_ONCE(sk->sk_uid))) ||
+	       nla_put_u32(skb, TCP_KEEPALIVE_A_CONN_INODE,
+			   ka_ident_inode(sk)) ||
 	       (info->rule &&
 		nla_put_u32(skb, TCP_KEEPALIVE_A_CONN_RULE, info->rule));
 }
