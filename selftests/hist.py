@@ -76,7 +76,7 @@ def test_no_rtt_after_a_loss():
 
 def test_no_rtt_for_data():
     """Data answers, but nobody knows what it was sent for."""
-    with delayed(intvl=30 * ka.SLOW) as (c, s, a, b):
+    with delayed(2 * ka.SLOW, intvl=30 * ka.SLOW) as (c, s, a, b):
         s.drop("prerouting")
         ka.expect(c, 20, probes_pending=1)
         s.undrop()
