@@ -247,12 +247,12 @@ static enum status run(const struct object *o, struct args *a)
 	for (v = o->verbs; v->name; v++)
 		if (*v->name && args_take(a, v->name))
 			break;
-	if (!v->name && may_omit(o->verbs))
-		return o->verbs->run(a);
-	if (!v->name && *a->word)
-		return args_unknown(a);
-	if (!v->name)
-		return fail(ST_USAGE, "no command given: see \"kactl %s help\"", o->name);
+	if (!v->name) {
+		if (may_omit(o->verbs))
+			return o->verbs->run(a);
+		return *a->word ? args_unknown(a) :
+		       fail(ST_USAGE, "no command given: see \"kactl %s help\"", o->name);
+	}
 
 	snprintf(where, sizeof(where), "%s %s", o->name, v->name);
 	ka.command = where;

@@ -7,8 +7,8 @@
  * that manages to sleep for longer before it has locked the socket (its memory is
  * on a slow disk) is held to the rule when it sets something the next time.
  *
- * As many wait as there are sockets: a note takes a tenth of what its socket does,
- * which is charged to its program, and goes within the second, or with it.
+ * As many wait as there are sockets: a note is small beside its socket, which is
+ * charged to its program, and the socket is let go of soon after it has closed.
  */
 #include <linux/atomic.h>
 #include <linux/hash.h>
@@ -234,13 +234,15 @@ void ka_hold_stop(void)
 	unsigned int i;
 
 	cancel_delayed_work_sync(&hold_work);
-	for (i = 0; i < BIT(HOLD_BITS); i++)
+	for (i = 0; i < BIT(HOLD_BITS); i++) {
 		hlist_for_each_entry_safe(h, next, &hold_chains[i].head, node) {
 			hlist_del(&h->node);
 			atomic_dec(&hold_count);
 			sock_put(h->sk);
 			kfree(h);
 		}
+		cond_resched();
+	}
 }
 
 void ka_hold_exit(void)

@@ -293,6 +293,27 @@ def test_override_of_many_at_once():
             assert values(a)[0] == 60, values(a)
 
 
+def test_a_closed_socket_is_let_go():
+    """One that waits to be looked at, though it keeps its namespace."""
+    with ka.Netns() as host:
+        with ka.Netns() as ns:
+            host.ip("link", "add", "w0", "type", "veth", "peer", "name", "w0", "netns", ns.name)
+            ns.ip("link", "set", "w0", "up")
+            host.ip("link", "set", "w0", "up")
+            ns.ip("addr", "add", "192.0.2.1/24", "dev", "w0")
+            host.ip("addr", "add", "192.0.2.2/24", "dev", "w0")
+            host.drop("prerouting")
+            rule(ns, "keepalive", "on", "time", 60, "override")
+            with ns.inside(), socket.socket() as a:
+                a.setblocking(False)
+                assert a.connect_ex(("192.0.2.2", 7001)) == errno.EINPROGRESS
+                a.setsockopt(TCP, IDLE, 15)
+                began = time.monotonic()
+        ka.poll("the namespace is gone", 5, lambda: "w0" not in host.ip("-br", "link"))
+        took = time.monotonic() - began
+    assert took < 0.5 * ka.SLOW, took
+
+
 def test_override_off():
     with ka.wire() as (c, s):
         rule(c, "keepalive", "off", "override")
